@@ -1,0 +1,122 @@
+"""The CloudEvent as a value: what was received, byte for byte, and nothing made up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+AttributeValue: TypeAlias = str | int | bool
+"""CloudEvents types as Python values. URI, URI-reference, Timestamp and Binary keep the text they
+arrived in (CloudEvents 1.0, "Type System"), so that what is delivered is what was sent."""
+
+REQUIRED: tuple[str, ...] = ("specversion", "id", "source", "type")
+
+
+class Event:
+    """An immutable CloudEvent, already validated by the binding that made it.
+
+    ``attributes`` holds every context attribute and extension in the order received, `specversion`
+    and `datacontenttype` included. ``data`` is the payload exactly as received (JSON is never parsed
+    and written again), or None when the event has no data; an empty payload is ``b""``.
+
+    The constructor does not validate: `eventing.bindings` does, once, where an event enters.
+    """
+
+    __slots__ = ("_attributes", "data")
+
+    _attributes: dict[str, AttributeValue]
+    data: bytes | None
+
+    def __init__(self, attributes: Mapping[str, AttributeValue], data: bytes | None = None) -> None:
+        object.__setattr__(self, "_attributes", dict(attributes))
+        object.__setattr__(self, "data", data)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Event is immutable, {name!r} can't be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Event is immutable, {name!r} can't be deleted")
+
+    @property
+    def attributes(self) -> Mapping[str, AttributeValue]:
+        """Read-only view, in the order received."""
+        return MappingProxyType(self._attributes)
+
+    def get(self, name: str) -> AttributeValue | None:
+        """The attribute's value, or None where the event does not have it."""
+        return self._attributes.get(name)
+
+    def text(self, name: str) -> str | None:
+        """The attribute in its canonical string form, in which filters compare (CloudEvents 1.0, "Type System")."""
+        value = self._attributes.get(name)
+        return value if value is None or type(value) is str else canonical(value)
+
+    def items(self) -> Iterator[tuple[str, AttributeValue]]:
+        return iter(self._attributes.items())
+
+    @property
+    def specversion(self) -> str:
+        return str(self._attributes["specversion"])
+
+    @property
+    def id(self) -> str:
+        return str(self._attributes["id"])
+
+    @property
+    def source(self) -> str:
+        return str(self._attributes["source"])
+
+    @property
+    def type(self) -> str:
+        return str(self._attributes["type"])
+
+    @property
+    def subject(self) -> str | None:
+        return self.text("subject")
+
+    @property
+    def time(self) -> str | None:
+        """The original RFC 3339 text, nanoseconds and offset as sent."""
+        return self.text("time")
+
+    @property
+    def datacontenttype(self) -> str | None:
+        return self.text("datacontenttype")
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes this event holds in memory and on the wire: attributes and data."""
+        total = len(self.data) if self.data is not None else 0
+        for name, value in self._attributes.items():
+            total += len(name) + (len(value) if type(value) is str else 11) + 8
+        return total
+
+    def replace(self, **changes: AttributeValue | None) -> Event:
+        """A copy with attributes set, or removed where the new value is None; data is shared."""
+        attributes = dict(self._attributes)
+        for name, value in changes.items():
+            if value is None:
+                attributes.pop(name, None)
+            else:
+                attributes[name] = value
+        return Event(attributes, self.data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Event):
+            return NotImplemented
+        return self._attributes == other._attributes and self.data == other.data
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.source))
+
+    def __repr__(self) -> str:
+        # The payload may hold secrets and reprs end in logs.
+        return f"Event(type={self._attributes.get('type')!r}, id={self._attributes.get('id')!r})"
+
+
+def canonical(value: AttributeValue) -> str:
+    """The canonical string form of an attribute value (CloudEvents 1.0, "Type System")."""
+    if type(value) is bool:
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,168 @@
+"""The values that cross the storage ports. Immutable, backend-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TypeAlias
+
+from eventing.event import Event
+
+Position: TypeAlias = int
+"""Where the channel put an event: unique in its broker, never used twice, opaque to callers. A backend
+packs its own coordinates into it (SQLite the row, Redis milliseconds and sequence, Kafka partition and offset)."""
+
+MAX_HOPS = 255
+"""Hop count of an event that entered from outside (Knative's default for `knativebrokerttl`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """An event on its way into a broker's log. ``hops``: how many more brokers it may pass; kept beside the event."""
+
+    event: Event
+    hops: int = MAX_HOPS
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event read from a broker's log. ``appended``: when it was stored, seconds since the epoch on the channel's clock."""
+
+    position: Position
+    event: Event
+    hops: int
+    appended: float
+
+
+class Lane(IntEnum):
+    """Which delivery an entry stands for: to the subscriber, or of a dead letter to its sink (DATAPATH 7)."""
+
+    SUBSCRIBER = 0
+    DEAD_LETTER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a delivery failed last. ``destination``: the URL tried. ``code``: the HTTP status, 0 where there was no answer.
+    ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024."""
+
+    destination: str
+    code: int
+    reason: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryKey:
+    """Identity of a backlog entry: inserting the same key twice is a no-op."""
+
+    trigger: str
+    position: Position
+    lane: Lane = Lane.SUBSCRIBER
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLease:
+    """Proof that an attempt is under way. ``token`` is unique per claim; ``until`` on the channel's clock."""
+
+    token: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A delivery that waits, or that runs on after its event left the window (then ``lease`` is set).
+
+    ``attempts``: attempts already counted. ``due``: not before, seconds since the epoch on the channel's clock.
+    ``failure``: the last one in this lane. ``origin``: in the dead-letter lane, why the subscriber's delivery ended.
+    """
+
+    key: EntryKey
+    due: float
+    attempts: int = 0
+    lease: EntryLease | None = None
+    ordering_key: str | None = None
+    failure: Failure | None = None
+    origin: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A claimed backlog entry with the event it refers to. ``origin``: in the dead-letter lane, why the subscriber's
+    delivery ended; ``failure``: why the last attempt in this lane failed."""
+
+    key: EntryKey
+    record: Record
+    due: float
+    attempts: int
+    lease: EntryLease
+    ordering_key: str | None = None
+    failure: Failure | None = None
+    origin: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event given up on for one trigger, kept in the built-in store with a copy of the event.
+
+    ``failures``: the subscriber's, then the dead-letter sink's if one was tried. ``why``: `exhausted`, `refused`,
+    `expired_age`, `backlog_full`, ... a short stable word.
+    """
+
+    trigger: str
+    position: Position
+    event: Event
+    why: str
+    failures: Sequence[Failure]
+    attempts: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """How a leased attempt ended: compare-and-set on ``token``, all of it or nothing.
+
+    ``then``: what the entry becomes. The same key with new attempts and due time (a retry), another lane's key
+    (on to the dead-letter sink), or None (it is done and goes).
+    """
+
+    key: EntryKey
+    token: str
+    then: NewEntry | None = None
+    replies: Sequence[NewRecord] = ()
+    dead: Sequence[DeadLetter] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One atomic step (DATAPATH 1): all of it becomes durable together, or none.
+
+    ``done``: events read through ``group`` that need nothing more from it: each matching trigger's delivery ended,
+    or is in ``handovers`` here or earlier. The channel moves its cursor from these.
+    ``results``: each one conditional on its own lease, see `EntryResult`.
+    ``replies``/``dead``: what direct deliveries of ``done`` events caused.
+    """
+
+    done: Sequence[Position] = ()
+    handovers: Sequence[NewEntry] = ()
+    replies: Sequence[NewRecord] = ()
+    dead: Sequence[DeadLetter] = ()
+    results: Sequence[EntryResult] = ()
+    group: str = "main"
+    fence: Fence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a settlement could not apply: results whose lease was no longer held (someone else has the entry)."""
+
+    lost: frozenset[EntryKey] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A lease by name with its fencing token; a call that carries a stale one raises `errors.Fenced`."""
+
+    lease: str
+    token: int

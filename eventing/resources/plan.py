@@ -1,0 +1,52 @@
+"""What the data plane does, compiled from the objects: the reconcilers make it, the dispatcher and the ingress follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from eventing.filters import Filter
+from eventing.policy.delivery import DeliveryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A resolved destination. ``url``: absolute, http or https. ``ca_certs``: PEM from the Destination's `CACerts`.
+    ``broker``: the uid where the address is one of our own brokers (the hop count travels with the event)."""
+
+    url: str
+    ca_certs: str | None = None
+    broker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPlan:
+    uid: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPlan:
+    """A trigger that is Ready. ``max_in_flight``: slots, None for the default. ``format``: `delivery.format`."""
+
+    uid: str
+    namespace: str
+    name: str
+    broker: str
+    filter: Filter
+    subscriber: Target
+    dead_letter: Target | None = None
+    policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    format: str = "binary"
+    max_in_flight: int | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole of it, by uid. ``retired``: triggers and brokers gone from the manifests, uid to when, seconds since the epoch."""
+
+    brokers: Mapping[str, BrokerPlan] = field(default_factory=dict)
+    triggers: Mapping[str, TriggerPlan] = field(default_factory=dict)
+    retired: Mapping[str, float] = field(default_factory=dict)
