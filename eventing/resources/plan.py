@@ -45,7 +45,7 @@ class TriggerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole of it, by uid. ``retired``: triggers and brokers gone from the manifests, uid to when, seconds since the epoch."""
+    """The whole of it, by uid. ``retired``: triggers and brokers gone from the manifests, uid to epoch seconds."""
 
     brokers: Mapping[str, BrokerPlan] = field(default_factory=dict)
     triggers: Mapping[str, TriggerPlan] = field(default_factory=dict)
