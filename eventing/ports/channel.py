@@ -8,8 +8,9 @@ SQLite, Redis and Kafka.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -49,12 +50,14 @@ class Health:
 class ChannelContext:
     """What the composition root hands to the factory ``open_channel(url, context)`` of an `eventing.channels` entry point.
 
-    ``wall``: seconds since the epoch; ``log``: one line for the operator, with fields (never payloads).
+    ``wall``: seconds since the epoch; ``log``: one line for the operator, with fields (never payloads); ``fault``: called
+    with the name of each step on the way to durability, so that crash tests can end the process exactly there.
     """
 
     data_dir: Path
-    wall: Callable[[], float]
-    log: Callable[[str, dict[str, object]], None]
+    wall: Callable[[], float] = time.time
+    log: Callable[[str, dict[str, object]], None] = field(default=lambda _message, _fields: None)
+    fault: Callable[[str], None] = field(default=lambda _step: None)
 
 
 class Reader(Protocol):
