@@ -1,0 +1,101 @@
+"""Where events go: Knative's Destination and KReference."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from eventing.kinds.base import KindModel, refuse
+from eventing.kinds.names import Label, Subdomain
+
+
+class KReference(KindModel):
+    """A reference to an object by kind and name (Knative eventing control plane, "Destination").
+
+    ``namespace``: that of the referring object where None. ``group`` may stand in place of ``apiVersion``, as Knative's
+    kreference-group feature has it. ``address``, the name of one of several addresses, is refused: objects here have one.
+    """
+
+    kind: str = Field(min_length=1)
+    name: Subdomain
+    namespace: Label | None = None
+    api_version: str | None = Field(default=None, min_length=1)
+    group: str | None = Field(default=None, min_length=1)
+    address: str | None = None
+
+    @field_validator("address")
+    @classmethod
+    def _single(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise refuse("not supported: every object here has one address")
+        return value
+
+    @model_validator(mode="after")
+    def _versioned(self) -> KReference:
+        if self.api_version is None and self.group is None:
+            raise refuse("missing field(s): apiVersion", field="apiVersion")
+        if self.api_version is not None and self.group is not None:
+            raise refuse("expected exactly one, got both: apiVersion, group")
+        return self
+
+    @property
+    def api_group(self) -> str:
+        """The API group, empty for core kinds."""
+        if self.group is not None:
+            return self.group
+        version = self.api_version or ""
+        return version.rpartition("/")[0]
+
+
+class Destination(KindModel):
+    """A URI, a reference, or a relative URI resolved against the reference's address (same source).
+
+    ``ca_certs``: PEM certificates that the receiver's is verified with.
+    """
+
+    ref: KReference | None = None
+    uri: str | None = None
+    ca_certs: str | None = Field(default=None, alias="CACerts")
+    audience: str | None = None
+
+    @model_validator(mode="after")
+    def _resolvable(self) -> Destination:
+        if self.uri is None:
+            if self.ref is None:
+                raise refuse("expected at least one, got none: ref, uri")
+            return self
+        scheme, host = _parts(self.uri)
+        if self.ref is not None:
+            if scheme:
+                raise refuse("absolute URI is not allowed when ref is present", field="uri")
+            if host:
+                raise refuse("must not name a host when ref is present", field="uri")
+        elif not scheme or not host:
+            raise refuse("relative URI is not allowed when ref is absent", field="uri")
+        elif scheme not in {"http", "https"}:
+            raise refuse(f"must be an http or https URL, not {scheme[:20]!r}", field="uri")
+        return self
+
+    @field_validator("audience")
+    @classmethod
+    def _unsupported(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise refuse("not supported yet: events are sent without OIDC tokens")
+        return value
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    """Scheme and host of a URI reference. Neither its text nor a password in it enters an error."""
+    if not uri or not uri.isascii() or any(not "!" <= char <= "~" for char in uri):
+        raise refuse("must be a URI of visible ASCII characters; percent-encode others", field="uri")
+    try:
+        split = urlsplit(uri)
+        _ = split.port
+    except ValueError:
+        raise refuse("is no valid URI", field="uri") from None
+    if split.username is not None or split.password is not None:
+        raise refuse("must hold no user name or password", field="uri")
+    if split.fragment:
+        raise refuse("must have no fragment", field="uri")
+    return split.scheme, split.hostname or ""
