@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from eventing.filters.base import Filter
+from eventing.filters.compile import DIALECTS, MAX_CONDITIONS, MAX_DEPTH, Compiler, Place, compile_filter
+from eventing.filters.dialects import All, Any, Attributes, Everything, Exact, Not, Prefix, Suffix
+from eventing.filters.explain import Verdict, explain
+from eventing.filters.index import FilterIndex
 
-from eventing.event import Event
-
-
-class Filter(Protocol):
-    """A compiled filter."""
-
-    def matches(self, event: Event) -> bool: ...
+__all__ = [
+    "DIALECTS",
+    "MAX_CONDITIONS",
+    "MAX_DEPTH",
+    "All",
+    "Any",
+    "Attributes",
+    "Compiler",
+    "Everything",
+    "Exact",
+    "Filter",
+    "FilterIndex",
+    "Not",
+    "Place",
+    "Prefix",
+    "Suffix",
+    "Verdict",
+    "compile_filter",
+    "explain",
+]
