@@ -1,0 +1,1 @@
+"""From the channel to the subscribers: the I/O around policy and filters (DATAPATH)."""

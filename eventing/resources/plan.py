@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import BaseModel
+
 from eventing.filters import Filter
 from eventing.policy.delivery import DeliveryPolicy
+from eventing.ports.source import SourcePlugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,24 @@ class TriggerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """A source whose sink is resolved. ``path``: where a webhook receiver answers. ``extensions``: `ceOverrides`."""
+
+    uid: str
+    namespace: str
+    name: str
+    path: str
+    plugin: SourcePlugin
+    spec: BaseModel
+    sink: Target
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole of it, by uid. ``retired``: triggers and brokers gone from the manifests, uid to epoch seconds."""
 
     brokers: Mapping[str, BrokerPlan] = field(default_factory=dict)
     triggers: Mapping[str, TriggerPlan] = field(default_factory=dict)
+    sources: Mapping[str, SourcePlan] = field(default_factory=dict)
     retired: Mapping[str, float] = field(default_factory=dict)

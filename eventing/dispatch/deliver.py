@@ -1,0 +1,167 @@
+"""A delivery from its slot to its settlement: attempt, verdict, books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eventing.dispatch.lane import DeliveryLane
+from eventing.dispatch.sender import Attempt, Encoded, Sender
+from eventing.dispatch.settler import Result, Settler
+from eventing.dispatch.verdict import Verdict, give_up, judge
+from eventing.dispatch.work import Work
+from eventing.bindings.dead_letter import with_error
+from eventing.policy.expiry import expired
+from eventing.policy.outcome import Outcome
+from eventing.ports.channel import Channel
+from eventing.ports.records import EntryResult, Failure, Lane, NewEntry
+from eventing.resources.plan import Target
+from eventing.telemetry.logs import Log
+
+
+class Deliverer:
+    """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        channel: Channel,
+        settler: Settler,
+        lane_of: Callable[[str, Lane], DeliveryLane | None],
+        log: Log,
+        *,
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+        fault: Callable[[str], None],
+    ) -> None:
+        self._sender = sender
+        self._channel = channel
+        self._settler = settler
+        self._lane_of = lane_of
+        self._log = log
+        self._monotonic = monotonic
+        self._wall = wall
+        self._fault = fault
+
+    async def deliver(self, work: Work) -> None:
+        """Run one delivery to its end, whatever happens: its event is never lost by it."""
+        lane = work.lane
+        now = self._monotonic()
+        if lane.gate.held(now):
+            self._put_back(work)
+            return
+        if expired(work.record.event, self._wall()):
+            lane.metrics.expired += 1
+            self._end(work, Verdict())
+            return
+        target = lane.plan.subscriber if lane.kind is Lane.SUBSCRIBER else lane.plan.dead_letter
+        if target is None:
+            # The sink was taken out of the trigger since: the built-in store is what is left.
+            self._end(work, self._without_sink(work))
+            return
+        work.running = True
+        lane.gate.started()
+        attempt = await self._attempt(work, target)
+        self._fault("deliver.answered")
+        now = self._monotonic()
+        if attempt.outcome is Outcome.DONE:
+            lane.gate.succeeded(now)
+        else:
+            lane.gate.failed(now)
+            if attempt.retry_after is not None and lane.plan.policy.retry_after_max > 0:
+                lane.gate.hold(now + min(attempt.retry_after, lane.plan.policy.retry_after_max))
+        verdict = judge(
+            attempt,
+            key=work.key,
+            record=work.record,
+            attempts=work.attempts,
+            origin=work.origin,
+            ordering_key=work.ordering_key,
+            plan=lane.plan,
+            now=self._channel.now(),
+        )
+        self._count(work, attempt, verdict)
+        self._end(work, verdict)
+
+    async def _attempt(self, work: Work, target: Target) -> Attempt:
+        message = work.message
+        if work.origin is not None:
+            message = Encoded(with_error(work.record.event, work.origin))
+        plan = work.lane.plan
+        try:
+            return await self._sender.attempt(
+                message,
+                work.record.hops,
+                target,
+                format_=plan.format,
+                namespace=plan.namespace.encode(),
+                timeout=plan.policy.timeout,
+            )
+        except Exception as error:  # noqa: BLE001 - a fault of ours must cost an attempt, never the event
+            self._log.error("a delivery failed inside", trigger=plan.name, error=type(error).__name__)
+            failure = Failure(target.url, 0, f"internal error {type(error).__name__}")
+            return Attempt(Outcome.RETRY, 0.0, failure=failure, reason="internal")
+
+    def _put_back(self, work: Work) -> None:
+        """The trigger may not deliver now: back into the backlog, unattempted."""
+        work.lane.metrics.park("held")
+        work.lane.behind = True
+        due = self._channel.now()
+        self._end(
+            work, Verdict(then=NewEntry(work.key, due, work.attempts, None, work.ordering_key, work.failure, work.origin))
+        )
+
+    def _without_sink(self, work: Work) -> Verdict:
+        failure = work.failure or Failure("", 0, "the trigger has no dead-letter sink any more")
+        lane = work.lane
+        lane.metrics.dead("no_sink")
+        return give_up(
+            "no_sink",
+            failure,
+            key=work.key,
+            record=work.record,
+            attempts=work.attempts,
+            origin=work.origin,
+            plan=lane.plan,
+            now=self._channel.now(),
+        )
+
+    def _count(self, work: Work, attempt: Attempt, verdict: Verdict) -> None:
+        metrics = work.lane.metrics
+        metrics.observe(attempt.seconds)
+        if attempt.outcome is Outcome.DONE:
+            metrics.delivered += 1
+            if attempt.hop_limited:
+                metrics.drop("hop_limit")
+        else:
+            metrics.fail(attempt.reason)
+        if verdict.replies:
+            metrics.reply("routed")
+        if verdict.dropped_reply:
+            metrics.reply(verdict.dropped_reply)
+        if verdict.why:
+            if verdict.dead:
+                metrics.dead(verdict.why)
+            else:
+                metrics.dead("to_sink")
+        elif verdict.then is not None:
+            metrics.retried += 1
+
+    def _end(self, work: Work, verdict: Verdict) -> None:
+        lane = work.lane
+        to = None
+        if verdict.then is not None:
+            to = lane if verdict.then.key.lane is lane.kind else self._lane_of(work.key.trigger, verdict.then.key.lane)
+        if work.token is not None:
+            result = EntryResult(work.key, work.token, verdict.then, verdict.replies, verdict.dead)
+            self._settler.result(Result(result, lane, to, work.size))
+            return
+        flight = work.flight
+        assert flight is not None
+        work.flight = None
+        if verdict.then is not None:
+            flight.handovers.append((verdict.then, to or lane))
+        flight.replies.extend(verdict.replies)
+        flight.dead.extend(verdict.dead)
+        flight.pending -= 1
+        if flight.pending == 0:
+            self._settler.flight(flight)

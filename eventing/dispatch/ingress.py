@@ -1,0 +1,166 @@
+"""The data plane's front door: routes a request, parses its events, answers once they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from eventing.bindings import http as binding
+from eventing.errors import ChannelError, ChannelFull, EventTooLarge, InvalidEvent
+from eventing.ports.channel import Channel
+from eventing.ports.http import Handler, Request, Response
+from eventing.ports.records import MAX_HOPS, NewRecord, Position
+from eventing.resources.plan import BrokerPlan
+from eventing.telemetry.metrics import BrokerMetrics, Metrics
+
+RETRY_AFTER = b"1"
+ACCEPTED = Response(202)
+
+
+class BrokerIngress:
+    """Takes events for one broker. A 2xx means stored (guarantee 1); the future of the append is the answer's."""
+
+    __slots__ = ("_channel", "_metrics", "_uid")
+
+    def __init__(self, channel: Channel, uid: str, metrics: BrokerMetrics) -> None:
+        self._channel = channel
+        self._uid = uid
+        self._metrics = metrics
+
+    def handle(self, request: Request) -> Response | Awaitable[Response]:
+        if request.method != "POST":
+            return other_method(request)
+        try:
+            events = binding.decode(request.headers, request.body)
+        except EventTooLarge as error:
+            self._metrics.refuse("too_large")
+            return refusal(request, 413, str(error), attribute=error.attribute, rule=error.rule)
+        except InvalidEvent as error:
+            self._metrics.refuse("invalid")
+            return refusal(request, 400, str(error), attribute=error.attribute, rule=error.rule)
+        if not events:
+            return ACCEPTED
+        began = time.monotonic()
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+        def stored(future: asyncio.Future[Sequence[Position]]) -> None:
+            response = self._stored(future, len(events), began, request)
+            if not answer.done():
+                answer.set_result(response)
+
+        self._channel.append(self._uid, [NewRecord(event, MAX_HOPS) for event in events]).add_done_callback(stored)
+        return answer
+
+    def _stored(
+        self, future: asyncio.Future[Sequence[Position]], events: int, began: float, request: Request
+    ) -> Response:
+        error = future.exception() if not future.cancelled() else ChannelError("the write was cancelled")
+        if error is None:
+            self._metrics.accepted += events
+            self._metrics.observe_append(time.monotonic() - began)
+            return ACCEPTED
+        self._metrics.refuse("full" if isinstance(error, ChannelFull) else "unavailable", events)
+        if not isinstance(error, ChannelError | KeyError):
+            raise error
+        reason = "the broker was removed" if isinstance(error, KeyError) else str(error)
+        return refusal(request, 503, f"not stored: {reason}", retry_after=RETRY_AFTER)
+
+
+class Ingress:
+    """Everything the data plane's port serves. ``ready``: whether events are taken, with the reason where not."""
+
+    def __init__(self, channel: Channel, metrics: Metrics, *, ready: Callable[[], str]) -> None:
+        self._channel = channel
+        self._metrics = metrics
+        self._ready = ready
+        self._brokers: dict[str, Handler] = {}
+        self._receivers: dict[str, Handler] = {}
+
+    def serve_brokers(self, brokers: Sequence[BrokerPlan]) -> None:
+        """Replace the brokers that are served, at ``/{namespace}/{name}``."""
+        self._brokers = {
+            f"/{plan.namespace}/{plan.name}": BrokerIngress(
+                self._channel, plan.uid, self._metrics.broker(plan.uid, f"{plan.namespace}/{plan.name}")
+            ).handle
+            for plan in brokers
+        }
+
+    def serve_receivers(self, receivers: dict[str, Handler]) -> None:
+        """Replace the webhook receivers of sources, by path."""
+        self._receivers = dict(receivers)
+
+    def handle(self, request: Request) -> Response | Awaitable[Response]:
+        handler = self._brokers.get(request.path)
+        if handler is not None:
+            return handler(request)
+        return self._other(request)
+
+    def _other(self, request: Request) -> Response | Awaitable[Response]:
+        path = request.path
+        if path in {"/healthz", "/readyz"}:
+            if request.method not in {"GET", "HEAD"}:
+                return refusal(request, 405, f"{path} takes GET and HEAD only", allow=b"GET, HEAD")
+            reason = self._ready() if path == "/readyz" else ""
+            return refusal(request, 503, reason, retry_after=RETRY_AFTER) if reason else text(200, "ok")
+        if len(path) > 1 and path.endswith("/"):
+            path = path[:-1]  # one trailing slash is ignored, as Knative does
+        handler = self._brokers.get(path) or self._receivers.get(path)
+        if handler is not None:
+            return handler(request)
+        segments = path.count("/")
+        if path == "/":
+            return refusal(request, 404, "nothing is served at /: POST events to /{namespace}/{broker}")
+        if segments not in {2, 3}:
+            return refusal(request, 400, "a broker's address has two segments: /{namespace}/{broker}")
+        return refusal(request, 404, f"no broker or source is served at {_shown(path)}")
+
+
+def other_method(request: Request) -> Response:
+    """OPTIONS with what is allowed and the webhook handshake's answer (CloudEvents webhook 4.2); 405 for the rest."""
+    if request.method == "OPTIONS":
+        headers = [(b"allow", b"POST, OPTIONS")]
+        if request.header(b"webhook-request-origin") is not None:
+            headers.append((b"webhook-allowed-origin", b"*"))
+            headers.append((b"webhook-allowed-rate", b"*"))
+        return Response(200, headers)
+    return refusal(request, 405, "events are sent with POST", allow=b"POST, OPTIONS")
+
+
+def text(status: int, message: str) -> Response:
+    return Response(status, [(b"content-type", b"text/plain; charset=utf-8")], message.encode() + b"\n")
+
+
+def refusal(
+    request: Request,
+    status: int,
+    message: str,
+    *,
+    attribute: str | None = None,
+    rule: str = "",
+    retry_after: bytes | None = None,
+    allow: bytes | None = None,
+) -> Response:
+    """One line of text, or of JSON where the client accepts it: what is wrong, where, and the rule."""
+    headers: list[tuple[bytes, bytes]] = []
+    if b"json" in (request.header(b"accept") or b""):
+        body: dict[str, object] = {"error": message}
+        if attribute is not None:
+            body["attribute"] = attribute
+        if rule:
+            body["rule"] = rule
+        headers.append((b"content-type", b"application/json"))
+        payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    else:
+        headers.append((b"content-type", b"text/plain; charset=utf-8"))
+        payload = message.encode("utf-8", "replace")
+    if retry_after is not None:
+        headers.append((b"retry-after", retry_after))
+    if allow is not None:
+        headers.append((b"allow", allow))
+    return Response(status, headers, payload + b"\n")
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= 200 else path[:200] + "..."

@@ -1,0 +1,83 @@
+"""What ends by age alone: deleted triggers and brokers after their grace time, dead letters after theirs (DATAPATH 7, 11)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from eventing.dispatch.settings import DispatchSettings
+from eventing.errors import ChannelUnavailable
+from eventing.ports.channel import Channel
+from eventing.resources.plan import Plan
+from eventing.telemetry.logs import Log
+from eventing.telemetry.metrics import Metrics
+
+EVERY = 60.0
+BATCH = 1000
+
+
+class Janitor:
+    """One task. ``forgotten``: told of a retired object's uid once nothing of it is left in the channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        metrics: Metrics,
+        log: Log,
+        settings: DispatchSettings,
+        plan: Callable[[], Plan],
+        *,
+        forgotten: Callable[[str], None],
+    ) -> None:
+        self._channel = channel
+        self._metrics = metrics
+        self._log = log
+        self._settings = settings
+        self._plan = plan
+        self._forgotten = forgotten
+        self._done: set[str] = set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except ChannelUnavailable as error:
+                self._log.warning("cleaning up failed, trying again later", reason=str(error))
+            await asyncio.sleep(EVERY)
+
+    async def sweep(self) -> None:
+        """One round. Raises `ChannelUnavailable`."""
+        plan = self._plan()
+        now = self._settings.wall()
+        for uid, since in plan.retired.items():
+            if uid in self._done or now - since < self._settings.trigger_grace:
+                continue
+            for broker in plan.brokers:
+                await self._drop_entries(broker, uid)
+            try:
+                await self._channel.drop_broker(uid)
+            except KeyError:
+                pass  # it was a trigger or a source
+            else:
+                self._log.info("the data of a deleted broker is gone", broker=uid)
+            self._done.add(uid)
+            self._forgotten(uid)
+        for broker in plan.brokers:
+            letters = await self._channel.dead_letters.expire(broker, self._channel.now() - self._settings.dead_letter_age)
+            for trigger, count in letters.items():
+                handle = self._metrics.triggers.get(trigger)
+                if handle is not None:
+                    handle.drop("dead_letter_age", count)
+                self._log.warning("dead letters were dropped by age", trigger=handle.name if handle else trigger, count=count)
+
+    async def _drop_entries(self, broker: str, trigger: str) -> None:
+        total = 0
+        while dropped := await self._channel.backlog.drop(broker, trigger, BATCH):
+            total += dropped
+        if not total:
+            return
+        handle = self._metrics.triggers.get(trigger)
+        if handle is not None:
+            handle.drop("trigger_deleted", total)
+        self._log.warning("the backlog of a deleted trigger was dropped", trigger=trigger, count=total)

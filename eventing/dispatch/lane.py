@@ -1,0 +1,143 @@
+"""A trigger's lane: its queue, slots and gate in this process, and what is known of its backlog (DATAPATH 3, 4)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from eventing.policy.gate import Gate
+from eventing.policy.shares import Budget
+from eventing.ports.records import Lane
+from eventing.resources.plan import TriggerPlan
+from eventing.telemetry.metrics import TriggerMetrics
+
+if TYPE_CHECKING:
+    from eventing.dispatch.work import Work
+
+DEFAULT_SLOTS = 64
+QUEUE_PER_SLOT = 4
+"""How many first deliveries may wait in memory for each slot before they are handed over to the backlog."""
+
+
+class DeliveryLane:
+    """One lane of one trigger: to its subscriber, or to its dead-letter sink.
+
+    ``deliver`` runs one delivery to its end; ``spawn`` starts a task that its owner watches; ``stir`` tells the backlog
+    worker to look at this lane again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog.
+    """
+
+    def __init__(
+        self,
+        plan: TriggerPlan,
+        kind: Lane,
+        gate: Gate,
+        budget: Budget,
+        metrics: TriggerMetrics,
+        *,
+        deliver: Callable[[Work], Coroutine[Any, Any, None]],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        stir: Callable[[DeliveryLane], None],
+    ) -> None:
+        self.plan = plan
+        self.kind = kind
+        self.gate = gate
+        self.metrics = metrics
+        self.queue: deque[Work] = deque()
+        self.running = 0
+        self.claiming = False
+        self.removed = False
+        self.behind = False
+        self.entries = 0
+        self.bytes = 0
+        self.next_due: float | None = None
+        self.stale = False
+        self._budget = budget
+        self._owner = f"{plan.uid}/{kind}"
+        self._deliver = deliver
+        self._spawn = spawn
+        self._stir = stir
+
+    @property
+    def slots(self) -> int:
+        """How many deliveries of this lane run at once in this process."""
+        return self.plan.max_in_flight or DEFAULT_SLOTS
+
+    def free(self) -> int:
+        """Slots that neither a running nor a queued delivery has."""
+        return self.slots - self.running - len(self.queue)
+
+    def takes(self, size: int, now: float) -> str:
+        """Whether a first delivery may be queued here: empty, or the word for why it goes to the backlog instead."""
+        if self.behind:
+            return "behind"
+        if not self.gate.open(now):
+            return "held"
+        if len(self.queue) >= self.slots * QUEUE_PER_SLOT:
+            return "slots"
+        if not self._budget.take(self._owner, size):
+            return "bytes"
+        return ""
+
+    def room(self, limit: int) -> int:
+        """Bytes that claimed entries may bring into memory now."""
+        return min(limit, self._budget.room(self._owner))
+
+    def claimed(self, work: Work) -> None:
+        """Queue a claimed entry. The claim was sized by `room`, one entry always, so its bytes are taken in any case."""
+        self._budget.force(self._owner, work.size)
+        self.push(work)
+
+    def push(self, work: Work) -> None:
+        """Queue a delivery whose bytes are taken; a worker runs it as soon as a slot is free."""
+        self.queue.append(work)
+        if self.running < self.slots:
+            self.running += 1
+            self._spawn(self._work())
+
+    def gone(self, size: int) -> None:
+        """A delivery's bytes left memory."""
+        self._budget.give(self._owner, size)
+
+    async def _work(self) -> None:
+        try:
+            while self.queue and self.running <= self.slots:
+                work = self.queue.popleft()
+                if work.abandoned:
+                    # Handed over while it waited: it runs again from the backlog.
+                    self.gone(work.size)
+                    continue
+                try:
+                    await self._deliver(work)
+                finally:
+                    self.gone(work.size)
+                if self.next_due is not None:
+                    self._stir(self)
+        finally:
+            self.running -= 1
+        if self.next_due is not None:
+            self._stir(self)
+
+    # The books of the backlog, kept by the settler and the backlog worker.
+
+    def entered(self, size: int, due: float | None) -> None:
+        """An entry came in; ``due`` None: leased by this process."""
+        self.entries += 1
+        self.bytes += size
+        if due is not None:
+            self.waits(due)
+
+    def left(self, size: int) -> None:
+        self.entries = max(0, self.entries - 1)
+        self.bytes = max(0, self.bytes - size)
+
+    def waits(self, due: float) -> None:
+        """An entry of this lane is due then."""
+        if self.next_due is None or due < self.next_due:
+            self.next_due = due
+        self._stir(self)
+
+    def refresh(self) -> None:
+        """What is known of the backlog may be wrong: ask the channel."""
+        self.stale = True
+        self._stir(self)

@@ -1,0 +1,154 @@
+"""One attempt: an event to one address, and what came of it. It never raises for what a subscriber does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from eventing.bindings import http as binding
+from eventing.errors import ChannelError, DeliveryFailed, InvalidEvent
+from eventing.event import Event
+from eventing.policy import retry_after as retry_after_header
+from eventing.policy.outcome import Outcome, classify, may_carry_reply
+from eventing.ports.channel import Channel
+from eventing.ports.http import Headers, Response
+from eventing.ports.records import Failure, NewRecord
+from eventing.resources.plan import Target
+
+MAX_FAILURE_BODY = 1024
+"""Bytes of the answer kept with a failure (Knative's `knativeerrordata`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """``reason``: a short word for metrics, empty on success. ``retry_after``: seconds the answer asked for.
+    ``seconds``: how long it took. ``hop_limited``: not sent on because the hop count ran out."""
+
+    outcome: Outcome
+    seconds: float
+    reply: Event | None = None
+    failure: Failure | None = None
+    retry_after: float | None = None
+    reason: str = ""
+    hop_limited: bool = False
+
+
+class Encoded:
+    """An event on its way to one or more subscribers, encoded once per format."""
+
+    __slots__ = ("_binary", "_structured", "event")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self._binary: tuple[list[tuple[bytes, bytes]], bytes] | None = None
+        self._structured: tuple[list[tuple[bytes, bytes]], bytes] | None = None
+
+    def message(self, format_: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Headers and body in the binding's binary mode, or structured for `json`."""
+        if format_ == "json":
+            if self._structured is None:
+                self._structured = binding.encode_structured(self.event)
+            return self._structured
+        if self._binary is None:
+            self._binary = binding.encode_binary(self.event)
+        return self._binary
+
+
+class Client(Protocol):
+    """The part of the HTTP client that deliveries need."""
+
+    async def send(
+        self, url: str, headers: Headers, body: bytes, *, timeout: float, ca_certs: str | None = None
+    ) -> Response: ...
+
+
+class Sender:
+    """``max_reply``: bytes a reply event may have; ``wall``: seconds since the epoch, to read HTTP dates."""
+
+    def __init__(self, client: Client, channel: Channel, *, max_reply: int, wall: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._channel = channel
+        self._max_reply = max_reply
+        self._wall = wall
+
+    async def attempt(
+        self, message: Encoded, hops: int, target: Target, *, format_: str, namespace: bytes, timeout: float
+    ) -> Attempt:
+        """POST the event. 200 may carry a reply; a malformed one is a failure (DESIGN, "Decisions")."""
+        began = time.monotonic()
+        if target.broker is not None:
+            return await self._to_broker(message.event, hops, target, began)
+        headers, body = message.message(format_)
+        try:
+            response = await self._client.send(
+                target.url,
+                [*headers, (b"prefer", b"reply"), (b"kn-namespace", namespace)],
+                body,
+                timeout=timeout,
+                ca_certs=target.ca_certs,
+            )
+        except DeliveryFailed as error:
+            return Attempt(
+                Outcome.RETRY,
+                time.monotonic() - began,
+                failure=Failure(target.url, 0, str(error)),
+                reason=error.reason,
+            )
+        return self._judge(response, target.url, time.monotonic() - began)
+
+    async def _to_broker(self, event: Event, hops: int, target: Target, began: float) -> Attempt:
+        # Another broker of ours: stored at once, so that the hop count travels and a ring of brokers ends (DATAPATH 8).
+        assert target.broker is not None
+        if hops <= 1:
+            return Attempt(Outcome.DONE, time.monotonic() - began, hop_limited=True)
+        try:
+            await self._channel.append(target.broker, [NewRecord(event, hops - 1)])
+        except (ChannelError, KeyError) as error:
+            reason = "no such broker" if isinstance(error, KeyError) else str(error)
+            return Attempt(
+                Outcome.RETRY, time.monotonic() - began, failure=Failure(target.url, 503, reason), reason="channel"
+            )
+        return Attempt(Outcome.DONE, time.monotonic() - began)
+
+    def _judge(self, response: Response, url: str, seconds: float) -> Attempt:
+        outcome = classify(response.status)
+        if outcome is Outcome.DONE:
+            if not response.body and response.header(b"ce-id") is None:
+                return Attempt(outcome, seconds)
+            return self._reply(response, url, seconds)
+        wait: float | None = None
+        if response.status in {429, 503}:
+            value = response.header(b"retry-after")
+            if value is not None:
+                wait = retry_after_header.parse(value.decode("latin-1"), self._wall())
+        return Attempt(
+            outcome,
+            seconds,
+            failure=Failure(url, response.status, f"answered {response.status}", response.body[:MAX_FAILURE_BODY]),
+            retry_after=wait,
+            reason=f"http_{response.status // 100}xx",
+        )
+
+    def _reply(self, response: Response, url: str, seconds: float) -> Attempt:
+        if not may_carry_reply(response.status):
+            return Attempt(Outcome.DONE, seconds)
+        try:
+            event = binding.decode_reply(response.headers, response.body)
+        except InvalidEvent as error:
+            body = response.body[:MAX_FAILURE_BODY]
+            return Attempt(
+                Outcome.RETRY,
+                seconds,
+                failure=Failure(url, response.status, f"the reply is no valid event: {error}", body),
+                reason="bad_reply",
+            )
+        if event is not None and event.size > self._max_reply:
+            return Attempt(
+                Outcome.REFUSED,
+                seconds,
+                failure=Failure(url, response.status, f"the reply is larger than {self._max_reply} bytes"),
+                reason="reply_too_large",
+            )
+        return Attempt(Outcome.DONE, seconds, reply=event)

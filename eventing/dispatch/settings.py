@@ -1,0 +1,28 @@
+"""What bounds the dispatcher."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """``window``/``window_bytes``: events of a broker read and not yet settled; a crash repeats at most these.
+    ``hand_over_after``: seconds a delivery may hold its event in the window. ``memory_bytes``: events in memory for all
+    deliveries together. ``backlog_bytes``: what may be owed to one trigger's lane; ``dead_letter_bytes``: the built-in
+    store of one broker. ``max_reply``: bytes of a reply event. Times in seconds, sizes in bytes."""
+
+    window: int = 1024
+    window_bytes: int = 64 * MIB
+    hand_over_after: float = 0.25
+    memory_bytes: int = 256 * MIB
+    backlog_bytes: int = 4096 * MIB
+    dead_letter_bytes: int = 1024 * MIB
+    max_reply: int = MIB
+    trigger_grace: float = 3600.0
+    dead_letter_age: float = 30 * 24 * 3600.0
+    wall: Callable[[], float] = time.time

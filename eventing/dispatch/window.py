@@ -1,0 +1,41 @@
+"""The window: events read and not yet settled, bounded in count and bytes (DATAPATH 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Window:
+    """``limit``: events; ``max_bytes``: bytes of events. One reader waits on it."""
+
+    limit: int
+    max_bytes: int
+    events: int = 0
+    bytes: int = 0
+    _waiter: asyncio.Future[None] | None = None
+
+    def enter(self, size: int) -> None:
+        self.events += 1
+        self.bytes += size
+
+    def leave(self, size: int) -> None:
+        self.events -= 1
+        self.bytes -= size
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and self._open():
+            waiter.set_result(None)
+
+    async def room(self) -> tuple[int, int]:
+        """Wait until something fits; how many events and bytes do. An event larger than the room left is taken alone."""
+        while not self._open():
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self.limit - self.events, max(1, self.max_bytes - self.bytes)
+
+    def _open(self) -> bool:
+        return self.events < self.limit and self.bytes < self.max_bytes
