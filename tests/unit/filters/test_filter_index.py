@@ -128,7 +128,7 @@ def test_a_filter_found_through_two_alternatives_is_reported_once() -> None:
 
 
 def test_order_is_the_given_one_and_keys_need_not_be_unique() -> None:
-    items = [
+    items: list[tuple[str, Filter]] = [
         ("z", Not(Exact((("type", "x"),)))),
         ("a", Exact((("type", "t"),))),
         ("m", Everything()),
