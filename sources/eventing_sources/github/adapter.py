@@ -2,8 +2,8 @@
 
 Where that document can't be followed to the letter:
 
-- a `source` that the payload does not have (events of an organization have no `repository.url`) is `organization.url`,
-  else `sender.url`, else the address of what `ownerAndRepository` names;
+- a `source` that the payload does not have (events of an organization have no `repository.url`) is the first it has of
+  `repository.url`, `organization.url` and `sender.url`, else the address of what `ownerAndRepository` names;
 - a `time` that the payload does not have is the time of receipt, as the document has it for events without one, and
   seconds since the epoch become RFC 3339;
 - for `status` it ends the type with a dot and a question: here the state follows; for `repository_dispatch` and
@@ -35,6 +35,7 @@ class Rule:
 
 _OWNER = "repository.owner.url"
 _DEFAULT = Rule()
+_FALLBACKS = ("repository.url", "organization.url", "sender.url")
 
 RULES: Mapping[str, Rule] = {
     "branch_protection_configuration": Rule(),
@@ -138,7 +139,7 @@ def _source(event: str, rule: Rule, payload: Mapping[str, Any]) -> str | None:
     source = uri(payload, rule.source)
     if event == "marketplace_purchase" and source:
         return source.rpartition("/")[0]
-    return source or uri(payload, "organization.url") or uri(payload, "sender.url")
+    return source or next((found for path in _FALLBACKS if (found := uri(payload, path))), None)
 
 
 def _release_times(payload: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from eventing.bindings.syntax import URI_REFERENCE, is_timestamp
 from eventing.event import AttributeValue
 
 MAX_LENGTH = 1024
@@ -14,8 +15,6 @@ MAX_LENGTH = 1024
 
 _NONCHARACTERS = "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
 _FORBIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
-_URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def find(payload: Mapping[str, Any], path: str) -> Any:
@@ -44,25 +43,16 @@ def as_text(value: Any) -> str | None:
     return None
 
 
-def is_string(value: str) -> bool:
-    """Whether ``value`` may be a CloudEvents String as it is."""
-    return _FORBIDDEN.search(value) is None
-
-
 def uri(payload: Mapping[str, Any], path: str) -> str | None:
     """A URI-reference, None where the value is none."""
     value = find(payload, path)
-    return value if isinstance(value, str) and len(value) <= MAX_LENGTH and _URI.fullmatch(value) else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_LENGTH and URI_REFERENCE.fullmatch(value) else None
 
 
 def timestamp(payload: Mapping[str, Any], path: str) -> str | None:
     """An RFC 3339 time as GitHub wrote it; seconds since the epoch, which some of its events have, become one."""
     value = find(payload, path)
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        try:
-            datetime.fromisoformat(value)
-        except ValueError:
-            return None
+    if isinstance(value, str) and is_timestamp(value):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**33:
         return rfc3339(datetime.fromtimestamp(value, UTC))

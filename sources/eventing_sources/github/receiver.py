@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from eventing.bindings import rules
 from eventing.errors import ChannelClosed, ChannelUnavailable, DeliveryFailed, EventTooLarge, InvalidEvent
 from eventing.event import AttributeValue, Event
 from eventing.ports.http import Request, Response
 from eventing.ports.source import SourceContext, SourceName
 from eventing_sources.github import adapter, knative
-from eventing_sources.github.attributes import is_string, rfc3339
+from eventing_sources.github.attributes import rfc3339
 from eventing_sources.github.payload import MalformedPayload, UnsupportedContentType, read
 from eventing_sources.github.signature import Verdict, check
 from eventing_sources.github.spec import EVENT_NAME, GitHubSourceSpec
@@ -96,6 +97,7 @@ class GitHubReceiver:
 
     async def _emit(self, event: Event) -> Response:
         try:
+            rules.check(event)
             async with asyncio.timeout(self._timeout):
                 await self._context.emit([event])
         except TimeoutError:
@@ -159,7 +161,13 @@ def _header(request: Request, name: bytes) -> str | None:
 
 
 def _is_delivery_id(value: str) -> bool:
-    return 0 < len(value) <= MAX_DELIVERY_ID and is_string(value)
+    if not 0 < len(value) <= MAX_DELIVERY_ID:
+        return False
+    try:
+        rules.check_text("id", value)
+    except InvalidEvent:
+        return False
+    return True
 
 
 def _header_fault(name: str, value: str | None, fault: str) -> str:
