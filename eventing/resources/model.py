@@ -1,0 +1,139 @@
+"""The built-in kinds as they are written, and an object once it is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from eventing.filters import Filter
+from eventing.kinds.base import KindModel, refuse
+from eventing.kinds.delivery import DeliverySpec
+from eventing.kinds.destination import Destination, KReference
+from eventing.kinds.metadata import ObjectMeta
+from eventing.kinds.names import Subdomain
+from eventing.resources.kind_table import EVENTING, Key, ResourceKind
+
+
+class BrokerSpec(KindModel):
+    """`eventing.knative.dev/v1` Broker. ``config`` chooses Knative's implementation; here it is accepted and has no effect."""
+
+    config: KReference | None = None
+    delivery: DeliverySpec | None = None
+
+
+class TriggerFilter(KindModel):
+    """The older filter: exact values, AND; an empty value stands for any that is present."""
+
+    attributes: dict[str, str] | None = None
+
+
+class TriggerSpec(KindModel):
+    """`eventing.knative.dev/v1` Trigger. ``filters`` is kept as written: `eventing.filters` compiles it."""
+
+    broker: str | None = None
+    broker_ref: KReference | None = None
+    filter: TriggerFilter | None = None
+    filters: list[Any] | None = None
+    subscriber: Destination
+    delivery: DeliverySpec | None = None
+
+    @model_validator(mode="after")
+    def _one_broker(self) -> TriggerSpec:
+        reference = self.broker_ref
+        if reference is None:
+            if not self.broker:
+                raise refuse("missing field(s)", field="broker")
+            return self
+        if self.broker:
+            raise refuse("expected exactly one, got both: broker, brokerRef")
+        if reference.namespace is not None:
+            raise refuse("must not set the field(s): the broker is in the trigger's namespace", field="brokerRef.namespace")
+        if reference.kind != "Broker" or reference.api_group != EVENTING:
+            raise refuse(f"must refer to kind Broker of {EVENTING}", field="brokerRef")
+        return self
+
+    @property
+    def broker_name(self) -> str:
+        return self.broker or (self.broker_ref.name if self.broker_ref else "")
+
+
+class _Tolerant(KindModel):
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True, strict=True)
+
+
+class ServicePort(_Tolerant):
+    port: int = Field(ge=1, le=65535)
+    name: str = ""
+
+
+class ServiceSpec(_Tolerant):
+    """`v1` Service of type ExternalName: a name for something outside. Kubernetes' other fields are tolerated."""
+
+    type: Literal["ExternalName"]
+    external_name: Subdomain
+    ports: list[ServicePort] | None = None
+
+    @property
+    def url(self) -> str:
+        """https where the first port is 443 or named so."""
+        if not self.ports:
+            return f"http://{self.external_name}/"
+        first = self.ports[0]
+        scheme = "https" if first.port == 443 or first.name == "https" else "http"
+        standard = first.port == (443 if scheme == "https" else 80)
+        return f"{scheme}://{self.external_name}{'' if standard else f':{first.port}'}/"
+
+
+class SecretValues:
+    """The values of a Secret. Its repr names keys only."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, bytes]) -> None:
+        self._values = dict(values)
+
+    def get(self, key: str) -> bytes | None:
+        return self._values.get(key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretValues) and other._values == self._values
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values))
+
+    def __repr__(self) -> str:
+        return f"SecretValues({', '.join(sorted(self._values))})"
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerOptions:
+    """What our annotations on a Trigger say."""
+
+    max_in_flight: int | None = None
+    paused: bool = False
+
+
+Spec = BrokerSpec | TriggerSpec | ServiceSpec | SecretValues | BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An accepted object. ``raw`` is the manifest's mapping for the API, without `status` and without secret values.
+    ``filter`` and ``options``: of a Trigger. ``file``/``line``: where it was written."""
+
+    kind: ResourceKind
+    meta: ObjectMeta
+    spec: Spec
+    raw: Mapping[str, Any]
+    file: str = ""
+    line: int | None = None
+    filter: Filter | None = None
+    options: TriggerOptions = field(default_factory=TriggerOptions)
+
+    @property
+    def key(self) -> Key:
+        return Key(self.kind.group, self.kind.kind, self.meta.namespace, self.meta.name)
