@@ -29,8 +29,8 @@ class Event:
     data: bytes | None
 
     def __init__(self, attributes: Mapping[str, AttributeValue], data: bytes | None = None) -> None:
-        object.__setattr__(self, "_attributes", dict(attributes))
-        object.__setattr__(self, "data", data)
+        _set_attributes(self, dict(attributes))
+        _set_data(self, data)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Event is immutable, {name!r} can't be set")
@@ -103,16 +103,28 @@ class Event:
         return Event(attributes, self.data)
 
     def __eq__(self, other: object) -> bool:
+        """Same data and same attributes in any order; the Integer 1, the Boolean true and the String `1` differ."""
         if not isinstance(other, Event):
             return NotImplemented
-        return self._attributes == other._attributes and self.data == other.data
+        if self.data != other.data or self._attributes != other._attributes:
+            return False
+        return all(type(value) is type(other._attributes[name]) for name, value in self._attributes.items())
 
     def __hash__(self) -> int:
-        return hash((self.id, self.source))
+        return hash((self._attributes.get("id"), self._attributes.get("source")))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default way of copy and pickle sets attributes, which is refused here.
+        return Event, (self._attributes, self.data)
 
     def __repr__(self) -> str:
         # The payload may hold secrets and reprs end in logs.
         return f"Event(type={self._attributes.get('type')!r}, id={self._attributes.get('id')!r})"
+
+
+# The slots' own setters: the class refuses assignment, and object.__setattr__ costs three times as much.
+_set_attributes = Event.__dict__["_attributes"].__set__
+_set_data = Event.__dict__["data"].__set__
 
 
 def canonical(value: AttributeValue) -> str:

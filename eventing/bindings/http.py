@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from eventing.bindings import json_format
-from eventing.bindings.rules import breach, check_context, check_name, check_text, quoted
+from eventing.bindings.rules import TYPES, breach, check_context, check_name, check_text, quoted
 from eventing.bindings.syntax import MEDIA_TYPE
 from eventing.errors import InvalidEvent
 from eventing.event import AttributeValue, Event, canonical
@@ -23,8 +23,10 @@ _HEADER_OF = {
 }
 _ATTRIBUTE_OF = {header: name for name, header in _HEADER_OF.items()} | {b"content-type": "datacontenttype"}
 
+_NOT_EXTENSIONS = frozenset(("data", "datacontenttype"))
+
 _ODD_BYTE = re.compile(rb"[^\x20\x21\x23\x24\x26-\x7e]")
-_MUST_ENCODE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
+_MUST_ENCODE = re.compile(rb"[^\x21\x23\x24\x26-\x7e]")
 _QUOTED_STRING = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})?")
@@ -62,21 +64,24 @@ def decode_reply(headers: Headers, body: bytes) -> Event | None:
 
 
 def encode_binary(event: Event) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Headers (without `content-length`) and body in binary mode. Raises `InvalidEvent` where the event was never checked
-    and a name or its content type can't be a header."""
+    """Headers (without `content-length`) and body in binary mode. Raises `InvalidEvent` where an event that was never checked
+    has a name, a content type or a character that can't be sent."""
     headers: list[tuple[bytes, bytes]] = []
-    add = headers.append
-    header_of = _HEADER_OF.get
-    odd = _MUST_ENCODE.search
-    for name, given in event.items():
-        value = given if type(given) is str else canonical(given)
-        header = header_of(name)
-        if header is None:
+    texts: list[str] = []
+    try:
+        for name, given in event.items():
+            value = given if type(given) is str else canonical(given)
             if name == "datacontenttype":
-                add((b"content-type", _encode_media_type(value)))
-                continue
-            header = _header_name(name)
-        add((header, value.encode() if odd(value) is None else _percent_encode(value)))
+                headers.append((b"content-type", _encode_media_type(value)))
+            else:
+                headers.append((_HEADER_OF.get(name) or _header_name(name), value.encode()))
+                texts.append(value)
+    except UnicodeEncodeError:
+        raise breach(name, "an unpaired surrogate is not allowed", TYPES) from None
+    # One look at all values instead of one at each: almost every event passes here.
+    joined = "".join(texts)
+    if not (joined.isascii() and joined.isprintable()) or " " in joined or '"' in joined or "%" in joined:
+        headers = [(name, value if name == b"content-type" else _percent_encode(value)) for name, value in headers]
     return headers, event.data or b""
 
 
@@ -107,8 +112,9 @@ def _decode_binary(headers: Headers, body: bytes) -> Event:
             raise breach(name, f"the header {quoted(header)} occurs twice", HEADER_NAMES)
         raw[name] = value
     attributes: dict[str, AttributeValue]
-    # One search over all values instead of one for each: almost every event passes here.
-    if _ODD_BYTE.search(b"".join(raw.values())) is None:
+    # One look at all values instead of one at each: almost every event passes here.
+    joined = b"".join(raw.values())
+    if joined.isascii() and b"%" not in joined and b'"' not in joined and joined.decode().isprintable():
         attributes = {name: value.decode() for name, value in raw.items()}
     else:
         attributes = {name: _decode_value(name, value) for name, value in raw.items()}
@@ -118,6 +124,8 @@ def _decode_binary(headers: Headers, body: bytes) -> Event:
 
 def _attribute_name(header: bytes) -> str:
     name = header[3:].decode("latin-1")
+    if name.isascii() and name.isalnum() and name.islower() and name not in _NOT_EXTENSIONS:
+        return name
     if name == "datacontenttype":
         raise breach(name, "the header is Content-Type, ce-datacontenttype is not allowed", CONTENT_TYPE_RULE)
     check_name(name)
@@ -163,8 +171,8 @@ def _percent_decode(name: str, value: bytes) -> bytes:
     return _PERCENT.sub(octet, value)
 
 
-def _percent_encode(value: str) -> bytes:
-    return _MUST_ENCODE.sub(lambda match: "".join(f"%{octet:02X}" for octet in match.group().encode()), value).encode()
+def _percent_encode(value: bytes) -> bytes:
+    return _MUST_ENCODE.sub(lambda match: b"%%%02X" % ord(match.group()), value)
 
 
 def _encode_media_type(value: str) -> bytes:

@@ -12,7 +12,7 @@ import re
 
 import msgspec
 
-from eventing.bindings.rules import TYPES, breach, check_context, check_integer, check_name, check_text, quoted
+from eventing.bindings.rules import TYPES, breach, check_context, check_integer, check_name, check_value, quoted
 from eventing.bindings.syntax import is_json, is_text
 from eventing.errors import InvalidEvent
 from eventing.event import AttributeValue, Event
@@ -30,11 +30,12 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder(msgspec.Raw)
 _string = msgspec.json.Decoder(str)
+_scalar: msgspec.json.Decoder[AttributeValue | None] = msgspec.json.Decoder(str | int | bool | None)
 _encoder = msgspec.json.Encoder()
 
-_MEMBER_NAME = re.compile(rb'[ \t\r\n]*+("(?:[^"\\]|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
-_MEMBER_END = re.compile(rb"[ \t\r\n]*+([,}])")
-_INTEGER = re.compile(rb"-?[0-9]{1,10}")
+_MEMBER_NAME = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("(?:[^"\\]|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+_OBJECT_END = re.compile(rb"(?:[ \t\r\n]*+\{)?[ \t\r\n]*+\}[ \t\r\n]*+")
+_DIGITS = re.compile(rb"-?[0-9]+")
 _QUOTE, _BACKSLASH = ord('"'), b"\\"
 _COMMON = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 
@@ -75,61 +76,78 @@ def encode(event: Event) -> bytes:
 
     A JSON payload becomes `data` byte for byte where it is valid JSON; text in UTF-8 of a `text/*` type becomes a string;
     everything else, a payload without content type included, is Base64 (`data_base64`, in 0.3 `datacontentencoding`).
+    Raises `InvalidEvent` for an unpaired surrogate in an event that was never checked.
     """
     members: dict[str, object] = dict(event.items())
     old = members.get("specversion") == "0.3"
     if old:
         members.pop("datacontentencoding", None)
-    data = event.data
-    if data is not None:
-        content_type = event.datacontenttype
-        text: str | None = None
-        if content_type is not None and is_json(content_type):
+    if event.data is not None:
+        _add_data(members, event.data, event.datacontenttype, old)
+    try:
+        return _encoder.encode(members)
+    except UnicodeEncodeError:
+        raise breach(None, "an attribute has an unpaired surrogate", TYPES) from None
+
+
+def _add_data(members: dict[str, object], data: bytes, content_type: str | None, old: bool) -> None:
+    if content_type is not None:
+        if is_json(content_type):
             if _is_json_text(data):
                 members["data"] = msgspec.Raw(data)
-                return _encoder.encode(members)
-        elif content_type is not None and is_text(content_type):
-            text = _utf8(data)
-        if text is not None:
+                return
+        elif is_text(content_type) and (text := _utf8(data)) is not None:
             members["data"] = text
-        elif old:
-            members["datacontentencoding"] = "base64"
-            members["data"] = binascii.b2a_base64(data, newline=False).decode()
-        else:
-            members["data_base64"] = binascii.b2a_base64(data, newline=False).decode()
-    return _encoder.encode(members)
+            return
+    encoded = binascii.b2a_base64(data, newline=False).decode()
+    if old:
+        members["datacontentencoding"] = "base64"
+        members["data"] = encoded
+    else:
+        members["data_base64"] = encoded
 
 
 def _decode_object(body: bytes) -> Event:
     members = _parse(body)
     attributes: dict[str, AttributeValue] = {}
-    data: bytes | None = None
-    base64: bytes | None = None
+    texts: list[str] = []
+    data = members.pop("data", None)
     for name, token in members.items():
-        if name in _COMMON:
-            pass
-        elif name == "data":
-            data = token
-            continue
-        elif name == "data_base64":
-            base64 = None if token == b"null" else token
-            continue
-        else:
+        if name not in _COMMON:
+            if name == "data_base64":
+                continue
             check_name(name)
-        if token[0] == _QUOTE:
-            value = _text(token)
-            check_text(name, value)
-            attributes[name] = value
-        elif token != b"null":
-            attributes[name] = _scalar(name, token)
+        try:
+            value = _scalar.decode(token)
+        except msgspec.ValidationError:
+            raise _no_attribute_value(name, bytes(token)) from None
+        if type(value) is str:
+            texts.append(value)
+        elif value is None:
+            continue
+        elif type(value) is int:
+            check_integer(name, value)
+        attributes[name] = value
+    # One look at all strings instead of one at each: almost every event passes here.
+    joined = "".join(texts)
+    if not (joined.isascii() and joined.isprintable()):
+        for name, value in attributes.items():
+            check_value(name, value)
     check_context(attributes)
+    base64 = members.get("data_base64")
+    return Event(attributes, _payload(attributes, data and bytes(data), base64 and bytes(base64)))
+
+
+def _payload(attributes: dict[str, AttributeValue], data: bytes | None, base64: bytes | None) -> bytes | None:
+    if base64 == b"null":
+        base64 = None
     if attributes["specversion"] == "0.3":
-        return Event(attributes, _data_0_3(attributes, data, base64))
-    if base64 is not None:
-        if data is not None:
-            raise breach(None, "data and data_base64 exclude each other", DATA)
-        return Event(attributes, _base64("data_base64", base64, DATA))
-    return Event(attributes, None if data is None else _plain_data(attributes, data))
+        return _data_0_3(attributes, data, base64)
+    if base64 is None:
+        return None if data is None else _plain_data(attributes, data)
+    if data is not None:
+        raise breach(None, "data and data_base64 exclude each other", DATA)
+    return _base64("data_base64", base64, DATA)
 
 
 def _data_0_3(attributes: dict[str, AttributeValue], data: bytes | None, base64: bytes | None) -> bytes | None:
@@ -159,13 +177,12 @@ def _plain_data(attributes: dict[str, AttributeValue], data: bytes) -> bytes:
     return _text(data).encode()
 
 
-def _parse(body: bytes) -> dict[str, bytes]:
-    """The members of an object with the bytes of their values."""
+def _parse(body: bytes) -> dict[str, msgspec.Raw]:
+    """The members of an object, each value as the bytes it has in the document. Raises `InvalidEvent`."""
     try:
-        raw = _members.decode(body)
+        members = _members.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise breach(None, f"not a JSON object: {_reason(error)}", ENVELOPE) from None
-    members = {name: bytes(value) for name, value in raw.items()}
     # A document without white space and without repeated names is exactly as long as its parts.
     length = 1
     for name, token in members.items():
@@ -175,34 +192,38 @@ def _parse(body: bytes) -> dict[str, bytes]:
     return members
 
 
-def _check_repeated(body: bytes, members: dict[str, bytes]) -> None:
-    """Walk the top level of a document that is known to be well-formed; where a name comes twice, its first value either
-    differs from the last, which ``members`` has, or the name is met again."""
+def _check_repeated(body: bytes, members: dict[str, msgspec.Raw]) -> None:
+    """Walk the top level of a document that is known to be well-formed. Of a name that comes twice ``members`` has the last
+    value: either the first one differs from it, and the walk stops there, or the name is met again."""
     seen: set[str] = set()
-    place = body.index(b"{") + 1
+    place = 0
+    name = ""
     while (match := _MEMBER_NAME.match(body, place)) is not None:
-        name = _string.decode(match.group(1))
+        token = match.group(1)
+        name = _text(token)
         value = members[name]
-        end = _MEMBER_END.match(body, match.end() + len(value)) if body.startswith(value, match.end()) else None
-        if name in seen or end is None:
-            raise breach(name, "occurs twice in the JSON object", 'CloudEvents 1.0 "Context Attributes", RFC 8259 section 4')
+        place = match.end()
+        if name in seen or not body.startswith(value, place):
+            raise _repeated(name)
         seen.add(name)
-        place = end.end()
+        place += len(value)
+    if _OBJECT_END.fullmatch(body, place) is None:
+        raise _repeated(name)
 
 
-def _scalar(name: str, token: bytes) -> AttributeValue:
-    if token == b"true":
-        return True
-    if token == b"false":
-        return False
+def _repeated(name: str) -> InvalidEvent:
+    return breach(name, "occurs twice in the JSON object", 'RFC 8259 section 4, CloudEvents 1.0 "Context Attributes"')
+
+
+def _no_attribute_value(name: str, token: bytes) -> InvalidEvent:
     if token[0] in b"{[":
-        raise breach(name, "must be a string, an integer or a boolean", MAPPING)
-    if _INTEGER.fullmatch(token) is None:
-        problem = "a number has no fraction and no exponent" if set(token) & set(b".eE") else "an Integer has 32 bits"
-        raise breach(name, problem, TYPES)
-    value = int(token)
-    check_integer(name, value)
-    return value
+        return breach(name, "must be a string, an integer or a boolean", MAPPING)
+    problem = (
+        "an Integer lies between -2147483648 and 2147483647"
+        if _DIGITS.fullmatch(token)
+        else "a number has no fraction and no exponent"
+    )
+    return breach(name, problem, TYPES)
 
 
 def _text(token: bytes) -> str:

@@ -109,7 +109,7 @@ def check_context(attributes: Mapping[str, AttributeValue]) -> None:
     if URI_REFERENCE.fullmatch(source) is None:  # type: ignore[arg-type]  # a str since the loop above
         raise breach("source", f"{quoted(str(source))} is not a URI-reference (RFC 3986 section 4.1)", REQUIRED_RULE)
     value = get("datacontenttype")
-    if value is not None and (type(value) is not str or MEDIA_TYPE.fullmatch(value) is None):
+    if value is not None and value != "application/json" and (type(value) is not str or MEDIA_TYPE.fullmatch(value) is None):
         raise breach("datacontenttype", f"{quoted(str(value))} is not a media type (RFC 2046)", OPTIONAL_RULE)
     value = get("subject")
     if value is not None and (type(value) is not str or not value):

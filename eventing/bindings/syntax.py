@@ -34,7 +34,7 @@ MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME} *+(?:;[\x20-\x7e]*+)?")
 """RFC 2046 and RFC 2045 section 5.1: type, subtype, parameters; of these only that they are printable ASCII."""
 
 _TIMESTAMP = re.compile(
-    r"([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?"
     r"(?:[Zz]|[+\-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
@@ -43,14 +43,14 @@ _LONG_MONTHS = frozenset(("01", "03", "05", "07", "08", "10", "12"))
 
 def is_timestamp(text: str) -> bool:
     """RFC 3339 section 5.6: any number of digits after the second, `-00:00` and leap seconds included; the day must exist."""
-    match = _TIMESTAMP.fullmatch(text)
-    if match is None:
+    if _TIMESTAMP.fullmatch(text) is None:
         return False
-    year, month, day = match.groups()
+    day = text[8:10]
     if day <= "28":
         return True
+    month = text[5:7]
     if month == "02":
-        number = int(year)
+        number = int(text[:4])
         return day == "29" and number % 4 == 0 and (number % 100 != 0 or number % 400 == 0)
     return day != "31" or month in _LONG_MONTHS
 
