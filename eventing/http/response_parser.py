@@ -1,0 +1,185 @@
+"""Bytes in, one answer out; no sockets, no clock."""
+
+from __future__ import annotations
+
+import httptools
+
+from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed
+from eventing.http.limits import ClientLimits
+from eventing.ports.http import Response
+
+_CHUNKED = -1
+_CHUNK_OVERHEAD = 8
+"""A body in chunks may take this many times its size on the wire (a chunk of one byte takes six)."""
+
+
+class ResponseParser:
+    """Parses the answers of one connection, one at a time: `expect`, then `feed` until ``response`` is there.
+
+    Interim answers (1xx) are skipped. ``reusable`` says whether another request may follow on the connection; it is false
+    as soon as a byte arrived that belongs to no answer.
+    """
+
+    __slots__ = (
+        "_body",
+        "_head",
+        "_headers",
+        "_length",
+        "_limits",
+        "_parser",
+        "_pieces",
+        "_raw",
+        "_refusal",
+        "_size",
+        "_status",
+        "begun",
+        "response",
+        "reusable",
+    )
+
+    def __init__(self, limits: ClientLimits) -> None:
+        self._limits = limits
+        self._parser = httptools.HttpResponseParser(self)
+        self._refusal: DeliveryFailed | None = None
+        self.reusable = True
+        self.response: Response | None = None
+        self.expect(head=False)
+
+    def expect(self, *, head: bool) -> None:
+        """The next answer is that of a request just sent; ``head``: a HEAD request, whose answer has no body."""
+        self._head = head
+        self._status = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._length: int | None = None
+        self._body = b""
+        self._pieces: list[bytes] | None = None
+        self._size = self._raw = 0
+        self.begun = False
+        """A byte of the answer arrived."""
+        self.response = None
+
+    def feed(self, data: bytes) -> None:
+        """Sets ``response`` once it is complete. Raises `AnswerMalformed`, `AnswerTooLarge`."""
+        if self.response is not None or not self.reusable:
+            self.reusable = False
+            return
+        self.begun = True
+        self._raw += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._refusal is not None:
+                raise self._refusal from None
+            if self.response is None:
+                raise AnswerMalformed(f"not a valid HTTP answer: {_text(error)}") from None
+            self.reusable = False  # the answer is whole, what follows it is not
+            return
+        if self.response is None:
+            self._bound_raw()
+
+    def finish(self) -> None:
+        """The peer closed. Completes an answer that ends so; raises `AnswerMalformed` for one cut short."""
+        self.reusable = False
+        if self.response is not None:
+            return
+        if not self._status or self._length is not None:
+            raise AnswerMalformed("the connection was closed in the middle of the answer")
+        self._complete()
+
+    def _bound_raw(self) -> None:
+        """The parser keeps an unfinished header, and skips chunk extensions and interim answers, without telling."""
+        limits = self._limits
+        if not self._status:
+            if self._raw > limits.max_response_headers:
+                raise _headers_too_large(limits)
+        elif self._raw > 2 * limits.max_response_headers + _CHUNK_OVERHEAD * limits.max_response:
+            raise AnswerTooLarge("the chunks of the answer take too many bytes beside the data")
+
+    # What httptools calls -----------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self.response is not None:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name, value = name.lower(), value.strip(b" \t")
+        if self._status:
+            return  # a trailer, or a header of something that follows the answer
+        if name == b"content-length":
+            self._length = int(value)  # llhttp let digits only pass
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                self._refuse(AnswerMalformed("the answer has a Transfer-Encoding other than chunked"))
+            self._length = _CHUNKED
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.response is not None:
+            return
+        status = self._parser.get_status_code()
+        if self._raw > self._limits.max_response_headers:
+            self._check_sizes()
+        if status < 200:
+            if status < 100 or status == 101:
+                self._refuse(AnswerMalformed(f"the answer has the status {status}, which nobody asked for"))
+            self._headers = []
+            self._length = None
+            return
+        if not self._parser.should_keep_alive():
+            self.reusable = False
+            self._check_version()
+        if self._length is not None and self._length > self._limits.max_response and not self._head and status != 304:
+            self._refuse(_body_too_large(self._limits))
+        self._status = status
+        if self._head:
+            self.reusable = False  # the parser would take what follows for a body
+            self._complete()
+
+    def on_body(self, data: bytes) -> None:
+        if self.response is not None:
+            return
+        self._size += len(data)
+        if self._size > self._limits.max_response:
+            self._refuse(_body_too_large(self._limits))
+        if self._pieces is not None:
+            self._pieces.append(data)
+        elif self._body:
+            self._pieces = [self._body, data]
+        else:
+            self._body = data
+
+    def on_message_complete(self) -> None:
+        if self._status and self.response is None:
+            self._complete()
+
+    # ---------------------------------------------------------------------------------------------------------------------
+
+    def _complete(self) -> None:
+        body = self._body if self._pieces is None else b"".join(self._pieces)
+        self.response = Response(self._status, self._headers, body)
+
+    def _check_version(self) -> None:
+        version = self._parser.get_http_version()
+        if version not in {"1.1", "1.0"}:
+            self._refuse(AnswerMalformed(f"the answer is HTTP/{version}, only 1.0 and 1.1 are understood"))
+
+    def _check_sizes(self) -> None:
+        if sum(len(name) + len(value) + 4 for name, value in self._headers) > self._limits.max_response_headers:
+            self._refuse(_headers_too_large(self._limits))
+
+    def _refuse(self, error: DeliveryFailed) -> None:
+        # httptools replaces what its callbacks raise, so the error is kept aside for `feed`.
+        self._refusal = error
+        raise error
+
+
+def _text(error: Exception) -> str:
+    return "it switches protocols" if isinstance(error, httptools.HttpParserUpgrade) else str(error)
+
+
+def _headers_too_large(limits: ClientLimits) -> AnswerTooLarge:
+    return AnswerTooLarge(f"the answer's headers are larger than {limits.max_response_headers} bytes")
+
+
+def _body_too_large(limits: ClientLimits) -> AnswerTooLarge:
+    return AnswerTooLarge(f"the answer's body is larger than {limits.max_response} bytes")

@@ -1,0 +1,72 @@
+"""What all connections of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from eventing.http.limits import ServerLimits
+from eventing.http.log import Log
+from eventing.http.serialise import ResponseWriter
+from eventing.ports.http import Handler
+
+if TYPE_CHECKING:
+    from eventing.http.connection import ServerConnection
+
+
+class ServerState:
+    """``held``: bytes of bodies being read or answered. ``unanswered``: requests a handler has, whether or not their
+    client is still there. ``lingering``: refused connections that are only read empty."""
+
+    __slots__ = (
+        "_quiet",
+        "connections",
+        "date",
+        "draining",
+        "handler",
+        "held",
+        "limits",
+        "lingering",
+        "log",
+        "loop",
+        "on_refused",
+        "tasks",
+        "unanswered",
+        "writer",
+    )
+
+    def __init__(self, handler: Handler, limits: ServerLimits, on_refused: Callable[[str], None] | None, log: Log) -> None:
+        self.handler, self.limits, self.on_refused, self.log = handler, limits, on_refused, log
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[ServerConnection] = set()
+        self.lingering: set[ServerConnection] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.held = 0
+        self.unanswered = 0
+        self.draining = False
+        self.writer = ResponseWriter()
+        self._quiet: asyncio.Future[None] | None = None
+        self.date = b""
+        self.tick()
+
+    def tick(self) -> None:
+        """Renew the Date header; called at least once a second."""
+        self.date = b"date: " + formatdate(time.time(), usegmt=True).encode() + b"\r\n"
+
+    def refused(self, reason: str) -> None:
+        if self.on_refused is not None:
+            self.on_refused(reason)
+
+    def quiet(self) -> asyncio.Future[None]:
+        """Done once no connection and no request is left."""
+        self._quiet = self.loop.create_future()
+        self.check_quiet()
+        return self._quiet
+
+    def check_quiet(self) -> None:
+        waiting = self._quiet
+        if waiting is not None and not waiting.done() and not (self.connections or self.lingering or self.unanswered):
+            waiting.set_result(None)
