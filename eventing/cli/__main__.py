@@ -1,0 +1,7 @@
+"""`python -m eventing.cli` is the command `eventing`."""
+
+import sys
+
+from eventing.cli import main
+
+sys.exit(main())
