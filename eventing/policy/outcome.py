@@ -1,4 +1,4 @@
-"""What an answer from a subscriber means (Knative data-plane specification, "Derived Reply" and the table of codes)."""
+"""What an answer from a subscriber means (Knative data-plane specification, "Event Acknowledgement and Delivery Retry")."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def classify_error(error: DeliveryFailed) -> Outcome:
 
 
 def may_carry_reply(status: int) -> bool:
-    """Whether the body of such an answer may be a reply event: with 200 only (data-plane specification)."""
+    """Whether the body of such an answer may be a reply event: with 200 only (same specification, "Derived (Reply) Events")."""
     return status == 200
 
 

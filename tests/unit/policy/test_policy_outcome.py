@@ -1,0 +1,70 @@
+"""Requirements D1, D3, D10 and R1."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventing.errors import AnswerMalformed, AnswerTooLarge, ConnectFailed, DeliveryFailed, DeliveryTimeout, NameNotResolved
+from eventing.policy.outcome import Outcome, classify, classify_error, heeds_retry_after, may_carry_reply
+
+
+def test_only_200_carries_a_reply_and_429_and_503_a_retry_after() -> None:
+    codes = range(-1, 1100)
+    assert [status for status in codes if may_carry_reply(status)] == [200]
+    assert [status for status in codes if heeds_retry_after(status)] == [429, 503]
+
+
+def test_what_is_retried() -> None:
+    codes = range(-1, 1100)
+    assert [status for status in codes if classify(status) is Outcome.DONE] == [*range(200, 300)]
+    assert [status for status in codes if classify(status) is Outcome.RETRY] == [
+        *range(-1, 100),
+        404,
+        408,
+        409,
+        429,
+        *range(500, 1100),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (100, Outcome.REFUSED),
+        (199, Outcome.REFUSED),
+        (200, Outcome.DONE),
+        (202, Outcome.DONE),
+        (204, Outcome.DONE),
+        (299, Outcome.DONE),
+        (301, Outcome.REFUSED),
+        (307, Outcome.REFUSED),
+        (400, Outcome.REFUSED),
+        (401, Outcome.REFUSED),
+        (403, Outcome.REFUSED),
+        (404, Outcome.RETRY),
+        (408, Outcome.RETRY),
+        (409, Outcome.RETRY),
+        (410, Outcome.REFUSED),
+        (413, Outcome.REFUSED),
+        (429, Outcome.RETRY),
+        (499, Outcome.REFUSED),
+        (500, Outcome.RETRY),
+        (503, Outcome.RETRY),
+        (599, Outcome.RETRY),
+        (600, Outcome.RETRY),
+        (999, Outcome.RETRY),
+        (99, Outcome.RETRY),
+        (0, Outcome.RETRY),
+    ],
+)
+def test_spelled_out(status: int, outcome: Outcome) -> None:
+    assert classify(status) is outcome
+
+
+@pytest.mark.parametrize("error", [NameNotResolved, ConnectFailed, DeliveryTimeout, AnswerMalformed, DeliveryFailed])
+def test_no_usable_answer_is_retried(error: type[DeliveryFailed]) -> None:
+    assert classify_error(error("x")) is Outcome.RETRY
+
+
+def test_an_answer_over_its_limit_is_not_retried() -> None:
+    assert classify_error(AnswerTooLarge("x")) is Outcome.REFUSED
