@@ -22,8 +22,8 @@ MARGIN = 10.0
 CLAIM_BYTES = 8 * 1024 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 SOME_SLOTS = 4
-"""A claim waits until a quarter of the slots is free, or this many seconds' fraction (see `BREATH`) has passed."""
 BREATH = 0.01
+"""A claim waits until one in `SOME_SLOTS` slots is free, or `BREATH` seconds: entries are read in batches, not one by one."""
 
 
 class BacklogWorker:
@@ -50,7 +50,7 @@ class BacklogWorker:
 
     def stir(self, lane: DeliveryLane) -> None:
         """Look at the lane when its next entry is due; called whenever its backlog, slots or gate changed."""
-        if lane.removed or lane.claiming or (lane.next_due is None and not lane.stale):
+        if lane.removed or lane.stopped or lane.claiming or (lane.next_due is None and not lane.stale):
             return
         due = lane.next_due
         wait = 0.0 if lane.stale or due is None else max(0.0, due - self._channel.now())
@@ -132,7 +132,7 @@ class BacklogWorker:
             self.stir(lane)
             return
         now = self._monotonic()
-        allowed = min(lane.free(), lane.gate.allowed(now, lane.running + len(lane.queue)))
+        allowed = min(lane.free(), lane.gate.allowed(now) - len(lane.queue))
         if allowed <= 0:
             change = lane.gate.next_change(now)
             if change is not None and lane.free() > 0:
@@ -157,11 +157,18 @@ class BacklogWorker:
             if due is not None and (lane.next_due is None or due < lane.next_due):
                 lane.next_due = due
         lane.behind = claim.next_due is not None and claim.next_due <= self._channel.now()
-        if lane.removed:
-            await self._channel.backlog.release(
-                self._broker, [(entry.key, entry.lease.token) for entry in claim.entries]
-            )
+        refused = [
+            entry
+            for entry in claim.entries
+            if lane.removed or lane.stopped or not lane.claimed(Work.claimed(lane, entry, Encoded(entry.record.event)))
+        ]
+        if refused:
+            # Others hold the memory: they give it back within their time-outs.
+            await self._channel.backlog.release(self._broker, [(entry.key, entry.lease.token) for entry in refused])
+            due = min(entry.due for entry in refused)
+            lane.next_due = due if lane.next_due is None else min(due, lane.next_due)
+            lane.behind = True
+            if not lane.removed:
+                self._at(lane, self._monotonic() + BREATH * 5)
             return
-        for entry in claim.entries:
-            lane.claimed(Work.claimed(lane, entry, Encoded(entry.record.event)))
         self.stir(lane)

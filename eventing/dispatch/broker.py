@@ -11,21 +11,22 @@ from typing import Any
 
 from eventing.dispatch.backlog import MARGIN, BacklogWorker
 from eventing.dispatch.deliver import Deliverer
-from eventing.dispatch.lane import DeliveryLane
+from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane
 from eventing.dispatch.sender import Sender
 from eventing.dispatch.settings import DispatchSettings
 from eventing.dispatch.settler import Settler
+from eventing.dispatch.shares import Shares
 from eventing.dispatch.window import Window
 from eventing.dispatch.work import Flight, Work
 from eventing.errors import ChannelUnavailable
 from eventing.filters import FilterIndex
 from eventing.policy.gate import Gate
-from eventing.policy.shares import Budget
-from eventing.ports.channel import Channel
+from eventing.ports.channel import Channel, Reader
 from eventing.ports.records import DeadLetter, EntryKey, EntryLease, Lane, NewEntry, Record
 from eventing.resources.plan import BrokerPlan, TriggerPlan
+from eventing.telemetry.handles import BrokerGauges, BrokerMetrics, TriggerGauges
 from eventing.telemetry.logs import Log
-from eventing.telemetry.metrics import BrokerMetrics, Metrics
+from eventing.telemetry.metrics import Metrics
 
 READ_AHEAD = 256
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
@@ -39,7 +40,7 @@ class BrokerDispatcher:
         plan: BrokerPlan,
         channel: Channel,
         sender: Sender,
-        budget: Budget,
+        shares: Shares,
         metrics: Metrics,
         log: Log,
         settings: DispatchSettings,
@@ -48,7 +49,7 @@ class BrokerDispatcher:
     ) -> None:
         self.plan = plan
         self._channel = channel
-        self._budget = budget
+        self._shares = shares
         self._metrics = metrics
         self._log = log
         self._settings = settings
@@ -67,6 +68,9 @@ class BrokerDispatcher:
         # Tokens are unique over processes too: a late result of a dead process must not pass for ours.
         self._token = map(f"{os.urandom(6).hex()}-{{}}".format, itertools.count())
         self._dead_bytes = 0
+        self._dead_letters: dict[str, int] = {}
+        self._reader: Reader | None = None
+        self._reader_task: asyncio.Task[None] | None = None
         self._settler = Settler(channel, plan.uid, self._window, log, dead_stored=self._dead_stored)
         self._backlog = BacklogWorker(channel, plan.uid, lambda: self._lanes, log, monotonic=self._loop.time)
         self._deliverer = Deliverer(
@@ -83,37 +87,46 @@ class BrokerDispatcher:
         for (uid, _), lane in self._lanes.items():
             if uid not in plans:
                 lane.removed = True
+                lane.metrics.not_ready()
         self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] in plans}
         for plan in plans.values():
             for kind in Lane:
-                lane = self._lanes.get((plan.uid, kind))
-                if lane is None:
-                    lane = self._lanes[plan.uid, kind] = self._new_lane(plan, kind)
-                    lane.refresh()
+                if (plan.uid, kind) not in self._lanes:
+                    self._lanes[plan.uid, kind] = self._new_lane(plan, kind)
+                    self._lanes[plan.uid, kind].refresh()
+                lane = self._lanes[plan.uid, kind]
                 lane.plan = plan
-                lane.gate.limit(lane.slots)
+                lane.gate.configure(lane.slots, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER)
                 if plan.paused and kind is Lane.SUBSCRIBER:
                     lane.gate.pause()
                 else:
                     lane.gate.resume()
+                lane.metrics.ready()
                 self._backlog.stir(lane)
         self._index = FilterIndex((self._lanes[uid, Lane.SUBSCRIBER], plan.filter) for uid, plan in plans.items())
 
     def _new_lane(self, plan: TriggerPlan, kind: Lane) -> DeliveryLane:
-        metrics = self._metrics.trigger(plan.uid, f"{plan.namespace}/{plan.name}", broker=self._broker_metrics)
-        breaker = plan.policy.retry is None and kind is Lane.SUBSCRIBER
+        metrics = self._metrics.trigger(plan.uid, f"{plan.namespace}/{plan.name}", self._broker_metrics)
         lane = DeliveryLane(
             plan,
             kind,
-            Gate(breaker=breaker),
-            self._budget,
+            Gate(plan.max_in_flight or DEFAULT_SLOTS, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER),
+            self._shares,
             metrics,
             deliver=self._deliverer.deliver,
             spawn=self._spawn,
             stir=self._backlog.stir,
         )
-        metrics.watch(kind.name.lower(), lambda: (lane.entries, lane.bytes, lane.running))
+        metrics.gauges = lambda: self._gauges(plan.uid)
         return lane
+
+    def _gauges(self, uid: str) -> TriggerGauges:
+        lanes = [lane for kind in Lane if (lane := self._lanes.get((uid, kind))) is not None]
+        return TriggerGauges(
+            in_flight=sum(lane.gate.running for lane in lanes),
+            backlog=tuple((lane.kind, lane.entries, lane.bytes) for lane in lanes),
+            dead_letters=self._dead_letters.get(uid, 0),
+        )
 
     def _lane_of(self, uid: str, kind: Lane) -> DeliveryLane | None:
         return self._lanes.get((uid, kind))
@@ -126,8 +139,9 @@ class BrokerDispatcher:
 
     async def run(self) -> None:
         """Read and deliver until cancelled; `drain` ends it in order. Raises `Fenced`, `ChannelCorrupt`, `ChannelClosed`."""
-        self._broker_metrics.watch(lambda: (self._lag(), self._window.events))
+        self._broker_metrics.gauges = lambda: BrokerGauges(self._lag(), self._window.events)
         self._dead_bytes = await self._channel.dead_letters.size(self.plan.uid)
+        self._dead_letters = await self._channel.dead_letters.count(self.plan.uid)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._settler.run(), name=f"settle {self._name}")
@@ -148,8 +162,6 @@ class BrokerDispatcher:
 
     def _lag(self) -> int:
         return self._reader.wanted() if self._reader is not None else 0
-
-    _reader = None
 
     async def _read(self) -> None:
         pause = FIRST_PAUSE
@@ -214,8 +226,9 @@ class BrokerDispatcher:
         lane.metrics.park(why)
         flight.handovers.append((NewEntry(key, at), lane))
 
-    def _dead_stored(self, size: int) -> None:
-        self._dead_bytes += size
+    def _dead_stored(self, letter: DeadLetter) -> None:
+        self._dead_bytes += letter.event.size
+        self._dead_letters[letter.trigger] = self._dead_letters.get(letter.trigger, 0) + 1
 
     # Nothing pins the cursor (DATAPATH 2).
 
@@ -244,7 +257,7 @@ class BrokerDispatcher:
                 lease = EntryLease(next(self._token), now + work.lane.plan.policy.timeout + MARGIN)
                 work.token = lease.token
                 flight.handovers.append((NewEntry(work.key, now, lease=lease), work.lane))
-                work.lane.metrics.park("running")
+                work.lane.metrics.park("slow")
             else:
                 work.abandoned = True
                 work.lane.behind = True
@@ -256,17 +269,22 @@ class BrokerDispatcher:
     async def drain(self, timeout: float) -> bool:
         """Stop reading, hand over what waits, let what runs end within ``timeout`` seconds, settle all of it.
         Whether everything was settled; what was not is repeated by the next process."""
-        self._reader_task.cancel()
+        if self._reader_task is not None:
+            self._reader_task.cancel()
+        put_back = []
         for lane in self._lanes.values():
-            lane.stop()
+            put_back += [(work.key, work.token) for work in lane.stop() if work.token is not None]
         while self._in_order:
             flight = self._in_order.popleft()
             if flight.pending:
                 self._hand_over(flight)
         try:
             async with asyncio.timeout(timeout):
+                if put_back:
+                    await self._channel.backlog.release(self.plan.uid, put_back)
+                await self._settler.settled()
                 await self._no_workers.wait()
                 await self._settler.settled()
-        except TimeoutError:
+        except (TimeoutError, ChannelUnavailable):
             return False
         return True

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from eventing.bindings.dead_letter import with_error
 from eventing.dispatch.lane import DeliveryLane
 from eventing.dispatch.sender import Attempt, Encoded, Sender
 from eventing.dispatch.settler import Result, Settler
 from eventing.dispatch.verdict import Verdict, give_up, judge
 from eventing.dispatch.work import Work
-from eventing.bindings.dead_letter import with_error
 from eventing.policy.expiry import expired
 from eventing.policy.outcome import Outcome
+from eventing.policy.retry import obeyed
 from eventing.ports.channel import Channel
 from eventing.ports.records import EntryResult, Failure, Lane, NewEntry
 from eventing.resources.plan import Target
@@ -46,29 +47,30 @@ class Deliverer:
         """Run one delivery to its end, whatever happens: its event is never lost by it."""
         lane = work.lane
         now = self._monotonic()
-        if lane.gate.held(now):
-            self._put_back(work)
+        if not lane.gate.start(now):
+            self._put_back(work, lane.gate.reason(now) or "breaker")
             return
-        if expired(work.record.event, self._wall()):
-            lane.metrics.expired += 1
-            self._end(work, Verdict())
-            return
-        target = lane.plan.subscriber if lane.kind is Lane.SUBSCRIBER else lane.plan.dead_letter
-        if target is None:
-            # The sink was taken out of the trigger since: the built-in store is what is left.
-            self._end(work, self._without_sink(work))
-            return
-        work.running = True
-        lane.gate.started()
-        attempt = await self._attempt(work, target)
-        self._fault("deliver.answered")
-        now = self._monotonic()
-        if attempt.outcome is Outcome.DONE:
-            lane.gate.succeeded(now)
-        else:
-            lane.gate.failed(now)
-            if attempt.retry_after is not None and lane.plan.policy.retry_after_max > 0:
-                lane.gate.hold(now + min(attempt.retry_after, lane.plan.policy.retry_after_max))
+        counted = False
+        try:
+            if expired(work.record.event, self._wall()):
+                lane.metrics.expired += 1
+                self._end(work, Verdict())
+                return
+            target = lane.plan.subscriber if lane.kind is Lane.SUBSCRIBER else lane.plan.dead_letter
+            if target is None:
+                # The sink was taken out of the trigger since: the built-in store is what is left.
+                self._end(work, self._without_sink(work))
+                return
+            work.running = True
+            if work.attempts:
+                lane.metrics.retries += 1
+            attempt = await self._attempt(work, target)
+            self._fault("deliver.answered")
+            counted = True
+            self._tell_gate(lane, attempt)
+        finally:
+            if not counted:
+                lane.gate.abandoned()
         verdict = judge(
             attempt,
             key=work.key,
@@ -81,6 +83,16 @@ class Deliverer:
         )
         self._count(work, attempt, verdict)
         self._end(work, verdict)
+
+    def _tell_gate(self, lane: DeliveryLane, attempt: Attempt) -> None:
+        now = self._monotonic()
+        if attempt.outcome is Outcome.RETRY:
+            lane.gate.failed(now)
+        else:
+            lane.gate.succeeded(now)
+        wait = obeyed(lane.plan.policy, attempt.retry_after)
+        if wait > 0:
+            lane.gate.hold(now + wait)
 
     async def _attempt(self, work: Work, target: Target) -> Attempt:
         message = work.message
@@ -101,19 +113,16 @@ class Deliverer:
             failure = Failure(target.url, 0, f"internal error {type(error).__name__}")
             return Attempt(Outcome.RETRY, 0.0, failure=failure, reason="internal")
 
-    def _put_back(self, work: Work) -> None:
+    def _put_back(self, work: Work, why: str) -> None:
         """The trigger may not deliver now: back into the backlog, unattempted."""
-        work.lane.metrics.park("held")
+        work.lane.metrics.park(why)
         work.lane.behind = True
-        due = self._channel.now()
-        self._end(
-            work, Verdict(then=NewEntry(work.key, due, work.attempts, None, work.ordering_key, work.failure, work.origin))
-        )
+        entry = NewEntry(work.key, self._channel.now(), work.attempts, None, work.ordering_key, work.failure, work.origin)
+        self._end(work, Verdict(then=entry))
 
     def _without_sink(self, work: Work) -> Verdict:
         failure = work.failure or Failure("", 0, "the trigger has no dead-letter sink any more")
         lane = work.lane
-        lane.metrics.dead("no_sink")
         return give_up(
             "no_sink",
             failure,
@@ -135,16 +144,23 @@ class Deliverer:
         else:
             metrics.fail(attempt.reason)
         if verdict.replies:
-            metrics.reply("routed")
+            metrics.reply("stored")
         if verdict.dropped_reply:
             metrics.reply(verdict.dropped_reply)
         if verdict.why:
-            if verdict.dead:
+            if work.lane.kind is Lane.SUBSCRIBER:
                 metrics.dead(verdict.why)
-            else:
-                metrics.dead("to_sink")
-        elif verdict.then is not None:
-            metrics.retried += 1
+            self._log.warning(
+                "an event was given up on",
+                trigger=metrics.name,
+                lane=work.lane.kind.name.lower(),
+                why=verdict.why,
+                event_id=work.record.event.id,
+                reason=attempt.failure.reason if attempt.failure else "",
+                to="dead letter sink" if verdict.then is not None else "built-in store",
+            )
+        elif verdict.then is not None and work.token is None:
+            metrics.park("retry")
 
     def _end(self, work: Work, verdict: Verdict) -> None:
         lane = work.lane

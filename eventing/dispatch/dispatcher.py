@@ -10,6 +10,7 @@ from eventing.dispatch.broker import BrokerDispatcher
 from eventing.dispatch.janitor import Janitor
 from eventing.dispatch.sender import Client, Sender
 from eventing.dispatch.settings import DispatchSettings
+from eventing.dispatch.shares import Shares
 from eventing.policy.shares import Budget
 from eventing.ports.channel import Channel
 from eventing.resources.plan import Plan
@@ -40,7 +41,7 @@ class Dispatcher:
         self._settings = settings
         self._fault = fault
         self._sender = Sender(client, channel, max_reply=settings.max_reply, wall=settings.wall)
-        self._budget = Budget(settings.memory_bytes)
+        self._shares = Shares(Budget(settings.memory_bytes, largest=settings.largest))
         self._janitor = Janitor(channel, metrics, log, settings, lambda: self._plan, forgotten=forgotten)
         self._plan = Plan()
         self._brokers: dict[str, tuple[BrokerDispatcher, asyncio.Task[None]]] = {}
@@ -74,7 +75,7 @@ class Dispatcher:
                 continue
             await self._channel.ensure_broker(uid)
             dispatcher = BrokerDispatcher(
-                broker, self._channel, self._sender, self._budget, self._metrics, self._log, self._settings, fault=self._fault
+                broker, self._channel, self._sender, self._shares, self._metrics, self._log, self._settings, fault=self._fault
             )
             dispatcher.update(triggers)
             task = self._tasks.create_task(dispatcher.run(), name=f"broker {broker.namespace}/{broker.name}")

@@ -13,7 +13,8 @@ from eventing.ports.channel import Channel
 from eventing.ports.http import Handler, Request, Response
 from eventing.ports.records import MAX_HOPS, NewRecord, Position
 from eventing.resources.plan import BrokerPlan
-from eventing.telemetry.metrics import BrokerMetrics, Metrics
+from eventing.telemetry.handles import BrokerMetrics
+from eventing.telemetry.metrics import Metrics
 
 RETRY_AFTER = b"1"
 ACCEPTED = Response(202)
@@ -53,9 +54,7 @@ class BrokerIngress:
         self._channel.append(self._uid, [NewRecord(event, MAX_HOPS) for event in events]).add_done_callback(stored)
         return answer
 
-    def _stored(
-        self, future: asyncio.Future[Sequence[Position]], events: int, began: float, request: Request
-    ) -> Response:
+    def _stored(self, future: asyncio.Future[Sequence[Position]], events: int, began: float, request: Request) -> Response:
         error = future.exception() if not future.cancelled() else ChannelError("the write was cancelled")
         if error is None:
             self._metrics.accepted += events

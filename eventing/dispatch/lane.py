@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from eventing.dispatch.shares import Shares
 from eventing.policy.gate import Gate
-from eventing.policy.shares import Budget
 from eventing.ports.records import Lane
 from eventing.resources.plan import TriggerPlan
-from eventing.telemetry.metrics import TriggerMetrics
+from eventing.telemetry.handles import TriggerMetrics
 
 if TYPE_CHECKING:
     from eventing.dispatch.work import Work
@@ -32,7 +32,7 @@ class DeliveryLane:
         plan: TriggerPlan,
         kind: Lane,
         gate: Gate,
-        budget: Budget,
+        shares: Shares,
         metrics: TriggerMetrics,
         *,
         deliver: Callable[[Work], Coroutine[Any, Any, None]],
@@ -47,12 +47,13 @@ class DeliveryLane:
         self.running = 0
         self.claiming = False
         self.removed = False
+        self.stopped = False
         self.behind = False
         self.entries = 0
         self.bytes = 0
         self.next_due: float | None = None
         self.stale = False
-        self._budget = budget
+        self._shares = shares
         self._owner = f"{plan.uid}/{kind}"
         self._deliver = deliver
         self._spawn = spawn
@@ -68,25 +69,33 @@ class DeliveryLane:
         return self.slots - self.running - len(self.queue)
 
     def takes(self, size: int, now: float) -> str:
-        """Whether a first delivery may be queued here: empty, or the word for why it goes to the backlog instead."""
+        """Take a first delivery's bytes so that it may be pushed; the answer is empty then, else the word for why it goes
+        to the backlog instead."""
         if self.behind:
             return "behind"
-        if not self.gate.open(now):
-            return "held"
+        reason = self.gate.reason(now)
+        if reason is not None:
+            return reason
+        if self.gate.running < self.slots and self.gate.allowed(now) <= 0:
+            return "breaker"  # half open: what may start is for the backlog
+        if self.stopped:
+            return "closing"
         if len(self.queue) >= self.slots * QUEUE_PER_SLOT:
             return "slots"
-        if not self._budget.take(self._owner, size):
+        if not self._shares.take(self._owner, size):
             return "bytes"
         return ""
 
     def room(self, limit: int) -> int:
         """Bytes that claimed entries may bring into memory now."""
-        return min(limit, self._budget.room(self._owner))
+        return max(1, min(limit, self._shares.room(self._owner)))
 
-    def claimed(self, work: Work) -> None:
-        """Queue a claimed entry. The claim was sized by `room`, one entry always, so its bytes are taken in any case."""
-        self._budget.force(self._owner, work.size)
+    def claimed(self, work: Work) -> bool:
+        """Queue a claimed entry. False: there is no room for its bytes now."""
+        if not self._shares.take(self._owner, work.size):
+            return False
         self.push(work)
+        return True
 
     def push(self, work: Work) -> None:
         """Queue a delivery whose bytes are taken; a worker runs it as soon as a slot is free."""
@@ -97,11 +106,11 @@ class DeliveryLane:
 
     def gone(self, size: int) -> None:
         """A delivery's bytes left memory."""
-        self._budget.give(self._owner, size)
+        self._shares.give(self._owner, size)
 
     async def _work(self) -> None:
         try:
-            while self.queue and self.running <= self.slots:
+            while self.queue and self.running <= self.slots and not self.stopped:
                 work = self.queue.popleft()
                 if work.abandoned:
                     # Handed over while it waited: it runs again from the backlog.
@@ -117,6 +126,15 @@ class DeliveryLane:
             self.running -= 1
         if self.next_due is not None:
             self._stir(self)
+
+    def stop(self) -> list[Work]:
+        """Start nothing more; returns what waited. What runs goes on to its end."""
+        self.stopped = True
+        waiting = list(self.queue)
+        self.queue.clear()
+        for work in waiting:
+            self.gone(work.size)
+        return waiting
 
     # The books of the backlog, kept by the settler and the backlog worker.
 

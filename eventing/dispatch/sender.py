@@ -11,11 +11,12 @@ from eventing.bindings import http as binding
 from eventing.errors import ChannelError, DeliveryFailed, InvalidEvent
 from eventing.event import Event
 from eventing.policy import retry_after as retry_after_header
-from eventing.policy.outcome import Outcome, classify, may_carry_reply
+from eventing.policy.outcome import Outcome, classify, classify_error, heeds_retry_after, may_carry_reply
 from eventing.ports.channel import Channel
 from eventing.ports.http import Headers, Response
 from eventing.ports.records import Failure, NewRecord
 from eventing.resources.plan import Target
+from eventing.telemetry.names import status_reason
 
 MAX_FAILURE_BODY = 1024
 """Bytes of the answer kept with a failure (Knative's `knativeerrordata`)."""
@@ -59,9 +60,7 @@ class Encoded:
 class Client(Protocol):
     """The part of the HTTP client that deliveries need."""
 
-    async def send(
-        self, url: str, headers: Headers, body: bytes, *, timeout: float, ca_certs: str | None = None
-    ) -> Response: ...
+    async def send(self, url: str, headers: Headers, body: bytes, *, timeout: float, ca_certs: str | None = None) -> Response: ...
 
 
 class Sender:
@@ -90,12 +89,8 @@ class Sender:
                 ca_certs=target.ca_certs,
             )
         except DeliveryFailed as error:
-            return Attempt(
-                Outcome.RETRY,
-                time.monotonic() - began,
-                failure=Failure(target.url, 0, str(error)),
-                reason=error.reason,
-            )
+            failure = Failure(target.url, 0, str(error))
+            return Attempt(classify_error(error), time.monotonic() - began, failure=failure, reason=error.reason)
         return self._judge(response, target.url, time.monotonic() - began)
 
     async def _to_broker(self, event: Event, hops: int, target: Target, began: float) -> Attempt:
@@ -108,7 +103,7 @@ class Sender:
         except (ChannelError, KeyError) as error:
             reason = "no such broker" if isinstance(error, KeyError) else str(error)
             return Attempt(
-                Outcome.RETRY, time.monotonic() - began, failure=Failure(target.url, 503, reason), reason="channel"
+                Outcome.RETRY, time.monotonic() - began, failure=Failure(target.url, 503, reason), reason="unavailable"
             )
         return Attempt(Outcome.DONE, time.monotonic() - began)
 
@@ -119,7 +114,7 @@ class Sender:
                 return Attempt(outcome, seconds)
             return self._reply(response, url, seconds)
         wait: float | None = None
-        if response.status in {429, 503}:
+        if heeds_retry_after(response.status):
             value = response.header(b"retry-after")
             if value is not None:
                 wait = retry_after_header.parse(value.decode("latin-1"), self._wall())
@@ -128,7 +123,7 @@ class Sender:
             seconds,
             failure=Failure(url, response.status, f"answered {response.status}", response.body[:MAX_FAILURE_BODY]),
             retry_after=wait,
-            reason=f"http_{response.status // 100}xx",
+            reason=status_reason(response.status),
         )
 
     def _reply(self, response: Response, url: str, seconds: float) -> Attempt:
@@ -142,7 +137,7 @@ class Sender:
                 Outcome.RETRY,
                 seconds,
                 failure=Failure(url, response.status, f"the reply is no valid event: {error}", body),
-                reason="bad_reply",
+                reason="reply_invalid",
             )
         if event is not None and event.size > self._max_reply:
             return Attempt(

@@ -13,10 +13,10 @@ from eventing.dispatch.window import Window
 from eventing.dispatch.work import Flight
 from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
-from eventing.ports.records import EntryResult, Settlement
+from eventing.ports.records import DeadLetter, EntryKey, EntryResult, Settlement
 from eventing.telemetry.logs import Log
 
-MAX_BATCH = 512
+MAX_RESULTS = 512
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
 
 
@@ -33,11 +33,11 @@ class Result:
 class Settler:
     """For one broker. What waits here is bounded by the window and by the slots of the triggers: nothing else may enter.
 
-    ``dead_stored``: told of the bytes and letters that entered the built-in store.
+    ``dead_stored``: told of each letter that entered the built-in store.
     """
 
     def __init__(
-        self, channel: Channel, broker: str, window: Window, log: Log, *, dead_stored: Callable[[int], None]
+        self, channel: Channel, broker: str, window: Window, log: Log, *, dead_stored: Callable[[DeadLetter], None]
     ) -> None:
         self._channel = channel
         self._broker = broker
@@ -72,11 +72,11 @@ class Settler:
             await self._wake.wait()
             self._wake.clear()
             while self._flights or self._results:
-                # Results after flights: an entry is handed over in an earlier settlement than its result, or in the same.
-                flights = [self._flights.popleft() for _ in range(min(MAX_BATCH, len(self._flights)))]
-                results: list[Result] = []
-                if not self._flights:
-                    results = [self._results.popleft() for _ in range(min(MAX_BATCH, len(self._results)))]
+                # All flights first, the window bounds them: an entry is handed over in an earlier settlement than its result
+                # comes, or in the same.
+                flights = list(self._flights)
+                self._flights.clear()
+                results = [self._results.popleft() for _ in range(min(MAX_RESULTS, len(self._results)))]
                 await self._settle(flights, results)
             self._idle.set()
 
@@ -100,13 +100,14 @@ class Settler:
                 pause = min(pause * 2, LONGEST_PAUSE)
         self._book(flights, results, settled.lost)
 
-    def _book(self, flights: list[Flight], results: list[Result], lost: frozenset[object]) -> None:
+    def _book(self, flights: list[Flight], results: list[Result], lost: frozenset[EntryKey]) -> None:
         for flight in flights:
             self._window.leave(flight.size)
             for entry, lane in flight.handovers:
                 lane.entered(flight.size, None if entry.lease is not None else entry.due)
             for letter in flight.dead:
-                self._dead_stored(letter.event.size)
+                self._dead_stored(letter)
+            flight.release()
         for item in results:
             if item.result.key in lost:
                 # Whoever holds the lease now settles it; this process learns of it again through the backlog's states.
@@ -123,4 +124,4 @@ class Settler:
                 item.lane.left(item.size)
                 item.to.entered(item.size, then.due)
             for letter in item.result.dead:
-                self._dead_stored(letter.event.size)
+                self._dead_stored(letter)

@@ -17,8 +17,9 @@ from eventing.ports.http import Handler
 from eventing.ports.records import NewRecord
 from eventing.ports.source import PullingSource, SourceName, WebhookReceiver
 from eventing.resources.plan import SourcePlan
+from eventing.telemetry.handles import SourceMetrics
 from eventing.telemetry.logs import Log
-from eventing.telemetry.metrics import Metrics, SourceMetrics
+from eventing.telemetry.metrics import Metrics
 
 SINK_TIMEOUT = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
@@ -67,9 +68,7 @@ class Context:
         else:
             for event in events:
                 headers, body = Encoded(event).message("binary")
-                response = await self._client.send(
-                    sink.url, headers, body, timeout=SINK_TIMEOUT, ca_certs=sink.ca_certs
-                )
+                response = await self._client.send(sink.url, headers, body, timeout=SINK_TIMEOUT, ca_certs=sink.ca_certs)
                 if classify(response.status) is not Outcome.DONE:
                     raise DeliveryFailed(f"the sink {sink.url} answered {response.status}")
         self._metrics.count("sent", len(events))
@@ -137,9 +136,7 @@ class SourceHost:
 
     def _context(self, plan: SourcePlan) -> Context:
         metrics = self._metrics.source(plan.uid, f"{plan.namespace}/{plan.name}")
-        return Context(
-            plan, self._channel, self._client, metrics, self._log, secrets=self._secrets, report=self._report
-        )
+        return Context(plan, self._channel, self._client, metrics, self._log, secrets=self._secrets, report=self._report)
 
     def _start(self, uid: str) -> None:
         if self._tasks is not None:

@@ -35,6 +35,15 @@ class Flight:
             self.message = Encoded(self.record.event)
         return self.message
 
+    def release(self) -> None:
+        """It is settled: let go of everything but the shell, which the hand-over queue may still hold for a moment."""
+        self.works.clear()
+        self.handovers.clear()
+        self.replies.clear()
+        self.dead.clear()
+        self.message = None
+        del self.record
+
 
 class Work:
     """One delivery in this process. ``flight`` is set while it belongs to an event in the window; ``token`` once it is
