@@ -112,6 +112,10 @@ def test_gollum_joins_the_pages() -> None:
     assert by_knative("gollum", {"pages": {}}) == {}
 
 
+def test_an_address_that_ends_with_a_slash_has_no_last_segment() -> None:
+    assert by_knative("push", {"compare": "https://github.com/a/b/compare/"}) == {}
+
+
 @pytest.mark.parametrize(("number", "expected"), [(2, 2), (2**31 - 1, 2**31 - 1), (2**31, "2147483648"), ("2", "2"), (2.5, None)])
 def test_a_number_is_an_integer_where_it_fits(number: object, expected: object) -> None:
     assert by_knative("pull_request", {"number": number}).get("number") == expected
@@ -188,6 +192,10 @@ def test_any_text_becomes_a_valid_string_or_nothing(value: str) -> None:
     else:
         rules.check_text("x", made)
         assert len(made) == min(len(value), MAX_LENGTH)
+
+
+def test_a_long_text_is_cut() -> None:
+    assert as_text("é" * (MAX_LENGTH + 1)) == "é" * MAX_LENGTH
 
 
 def test_what_a_string_must_not_hold_is_replaced() -> None:

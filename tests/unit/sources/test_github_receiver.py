@@ -11,8 +11,16 @@ import pytest
 
 from eventing.errors import ChannelClosed, ChannelFull, ChannelUnavailable, DeliveryTimeout, EventTooLarge, InvalidEvent
 from eventing.ports.http import Request, Response
+from eventing.ports.source import SourceName
+from eventing_sources.github import GitHubReceiver, GitHubSourceSpec
 
 Make = Callable[..., Any]
+NAME = SourceName("default", "octo", "uid-1")
+SPEC = {
+    "sink": {"uri": "http://127.0.0.1/"},
+    "ownerAndRepository": "Codertocat/Hello-World",
+    "secretToken": {"secretKeyRef": {"name": "github", "key": "secret"}},
+}
 
 
 def answer(response: Response) -> tuple[int, str]:
@@ -300,6 +308,16 @@ async def test_a_sink_that_does_not_take_the_event(
     assert (response.header(b"retry-after") is not None) is (status == 503)
     assert b"10.0.0.1" not in response.body
     assert context.outcomes == {outcome: 1}
+
+
+async def test_an_invalid_event_never_leaves(context: Any, make_request: Make) -> None:
+    valid = GitHubSourceSpec.model_validate(SPEC)
+    receiver = GitHubReceiver(NAME, valid.model_copy(update={"owner_and_repository": "no owner"}), context)
+    response = await receiver.handle(make_request())
+    assert response.status == 400
+    assert b"source" in response.body
+    assert not context.events
+    assert context.outcomes == {"invalid_event": 1}
 
 
 async def test_a_sink_that_never_answers(context: Any, make_receiver: Make, make_request: Make) -> None:
