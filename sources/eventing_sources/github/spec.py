@@ -20,7 +20,7 @@ class GitHubSourceSpec(SourceSpec):
     """Fields as Knative has them, but for ``mapping`` and ``allow_sha1``, which are ours.
 
     ``event_types``: names of GitHub events; None or empty means all of them (Knative wants at least one).
-    ``secret_token``: what the deliveries are signed with; required.
+    ``secret_token``: what the deliveries are signed with; required, since an unsigned webhook lets anyone in.
     ``access_token``, ``github_api_url``, ``secure``, ``service_account_name``: accepted, so that Knative's manifests
     apply; they serve to register the webhook at GitHub and to run a pod, and neither is done here.
     ``mapping``: how an event is described: as Knative does, or as the CloudEvents adapter document for GitHub does.
@@ -29,7 +29,7 @@ class GitHubSourceSpec(SourceSpec):
 
     owner_and_repository: str
     event_types: tuple[str, ...] | None = Field(default=None, strict=False)
-    secret_token: SecretValueFromSource = Field(default=None, validate_default=True)
+    secret_token: SecretValueFromSource
     access_token: SecretValueFromSource | None = None
     github_api_url: str | None = Field(default=None, alias="githubAPIURL")
     secure: bool | None = None
@@ -60,7 +60,7 @@ class GitHubSourceSpec(SourceSpec):
     @classmethod
     def _secret_token(cls, value: object) -> object:
         if value is None:
-            raise refuse("missing field: deliveries must be signed, an unsigned webhook lets anyone in")
+            raise refuse("must not be empty: an unsigned webhook lets anyone in")
         return value
 
     @field_validator("github_api_url")
