@@ -30,13 +30,13 @@ REFUSED = ("invalid", "too_large", "hop_limit", "full", "unavailable", "overload
 HTTP_STATUS = ("http_1xx", "http_3xx", "http_4xx", "http_429", "http_5xx", "http_other")
 FAILURES = (
     *HTTP_STATUS,
-    *("dns", "connect", "timeout", "malformed", "too_large", "address_refused"),
-    *("reply_invalid", "reply_too_large", "cut_off", "failed"),
+    *("dns", "connect", "timeout", "malformed", "too_large", "failed"),
+    *("reply_invalid", "reply_too_large", "unavailable", "internal"),
 )
 PARKED = ("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "dead_letter", "closing")
-DEAD = ("exhausted", "refused", "expired_age", "backlog_full", "reply_invalid", "reply_too_large")
+DEAD = ("exhausted", "refused", "expired_age", "backlog_full", "no_sink")
 DROPPED = ("hop_limit", "trigger_deleted", "broker_deleted", "retention", "dead_letter_age")
-REPLIES = ("stored", "invalid", "too_large", "hop_limit", "unavailable")
+REPLIES = ("stored", "hop_limit", "from_dead_letter_sink")
 RESULTS = ("delivered", "failed")
 LANES = ("subscriber", "dead_letter")
 
@@ -53,7 +53,9 @@ METRICS: tuple[Definition, ...] = (
     Definition("eventing_deliveries_total", _C, ("trigger", "result"), "Attempts to deliver that ended.", RESULTS),
     Definition("eventing_delivery_failures_total", _C, ("trigger", "reason"), "Failed attempts by cause.", (*FAILURES, OTHER)),
     Definition("eventing_retries_total", _C, ("trigger",), "Attempts after the first."),
-    Definition("eventing_parked_total", _C, ("trigger", "reason"), "Deliveries moved into the backlog.", (*PARKED, OTHER)),
+    Definition(
+        "eventing_parked_total", _C, ("trigger", "reason"), "Deliveries moved into the backlog, by cause.", (*PARKED, OTHER)
+    ),
     Definition("eventing_dead_letters_total", _C, ("trigger", "why"), "Deliveries given up on.", (*DEAD, OTHER)),
     Definition("eventing_expired_total", _C, ("trigger",), "Deliveries ended because the event's expirytime had passed."),
     Definition("eventing_dropped_total", _C, ("trigger", "reason"), "Deliveries ended by a stated policy.", (*DROPPED, OTHER)),

@@ -211,6 +211,7 @@ def test_labels_are_escaped() -> None:
         (429, "http_429"),
         (503, "http_5xx"),
         (600, "http_other"),
+        (204, "http_other"),
         (99, "http_other"),
     ],
 )
