@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from eventing.kinds.source import SourceSpec
 from eventing.ports.source import SourcePlugin
 
 EVENTING = "eventing.knative.dev"
@@ -60,7 +61,7 @@ SERVICE = ResourceKind("", "v1", "Service", "services", short=("svc",), categori
 
 class KindTable:
     """The kinds of this process: the built-in ones and those of the sources given. Raises `ValueError` where two sources
-    claim one kind, or one path of the API."""
+    claim one kind or one path of the API, or where a source's spec isn't built on `SourceSpec`."""
 
     def __init__(self, plugins: Mapping[str, SourcePlugin]) -> None:
         self._by_kind: dict[tuple[str, str], ResourceKind] = {}
@@ -95,6 +96,8 @@ def is_ours(group: str) -> bool:
 
 
 def _of_source(plugin: SourcePlugin) -> ResourceKind:
+    if not issubclass(plugin.spec, SourceSpec):
+        raise ValueError(f"the spec of source {plugin.kind} is not built on eventing.kinds.source.SourceSpec")
     return ResourceKind(
         plugin.group, plugin.version, plugin.kind, plugin.plural, categories=("all", "knative", "sources"), source=plugin
     )

@@ -61,7 +61,8 @@ class Subject:
             return compile_filter(filters, attributes)
         except InvalidFilter as error:
             path = ("spec", *steps(error.path))
-            if not any(fault.object == self.name and fault.field == dotted(path) for fault in self.faults):
+            known = (self.item.file, self.item.document.line(path), dotted(path))
+            if not any((fault.file, fault.line, fault.field) == known for fault in self.faults):
                 self.fault(path, error.reason)
             return None
 

@@ -6,6 +6,7 @@ wants text then says "quote it". Times and sexagesimal numbers stay text, as the
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +23,8 @@ _BOOL = {
 }
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _INT = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -136,6 +138,8 @@ def _container_tag(event: Any, expected: str, line: int) -> None:
 
 def _scalar(event: Any, line: int) -> str | int | float | bool | None:
     text: str = event.value
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise Unreadable("a string holds an unpaired surrogate", line)
     if event.tag in {None, "!"}:
         plain = event.implicit[0] and event.tag is None
         return _plain(text, line) if plain else text
@@ -168,6 +172,8 @@ def _plain(text: str, line: int) -> str | int | float | bool | None:
         return text
     if _INT.fullmatch(text):
         return _number(_integer, text, line)
+    if _NO_NUMBER.fullmatch(text):
+        raise Unreadable("infinity and not-a-number have no meaning here; quote it if it is text", line)
     if _FLOAT.fullmatch(text):
         return _number(_float, text, line)
     return text
@@ -189,6 +195,7 @@ def _integer(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    return float(
-        text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().replace(".nan", "nan")
-    )
+    number = float(text.replace("_", ""))
+    if math.isinf(number):
+        raise OverflowError
+    return number
