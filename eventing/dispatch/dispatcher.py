@@ -46,6 +46,7 @@ class Dispatcher:
         self._plan = Plan()
         self._brokers: dict[str, tuple[BrokerDispatcher, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self.running = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled, or until a broker's dispatcher fails for good: its error ends the process, loudly."""
@@ -54,8 +55,10 @@ class Dispatcher:
                 self._tasks = tasks
                 tasks.create_task(self._janitor.run(), name="janitor")
                 await self.apply(self._plan)
+                self.running.set()
         finally:
             self._tasks = None
+            self.running.clear()
 
     async def apply(self, plan: Plan) -> None:
         """Follow this plan from the next event on. A new trigger takes part before this returns (DATAPATH 11)."""

@@ -1,0 +1,1 @@
+"""The composition root: puts the parts together, starts them in order and ends them in order."""

@@ -1,0 +1,186 @@
+"""One process of `eventing serve`: what starts in which order, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eventing import __version__
+from eventing.dispatch.dispatcher import Dispatcher
+from eventing.dispatch.ingress import Ingress
+from eventing.dispatch.settings import DispatchSettings
+from eventing.dispatch.sources import SourceHost
+from eventing.errors import ChannelUnavailable
+from eventing.http.client import HttpClient
+from eventing.http.limits import ClientLimits, ServerLimits
+from eventing.http.resolver import Resolver
+from eventing.http.server import HttpServer
+from eventing.http.tls import server_context
+from eventing.ports.channel import Channel, ChannelContext
+from eventing.resources.readiness import readiness
+from eventing.resources.store import ObjectStore
+from eventing.resources.validate import Loaded
+from eventing.runtime.faults import fault_points
+from eventing.runtime.objects import Objects
+from eventing.runtime.plugins import make_channel
+from eventing.runtime.secrets import Secrets
+from eventing.runtime.sockets import base_url, bind
+from eventing.settings import Settings
+from eventing.telemetry.logs import Log
+from eventing.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from eventing.runtime.control import ControlPlane
+
+HTTP_DRAIN = 5.0
+MEMORY = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Told once everything runs. The ports are the real ones where 0 was asked for; ``not_ready``: objects, and why."""
+
+    port: int
+    control_port: int
+    url: str
+    not_ready: dict[str, str]
+
+
+async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.Event, on_ready: Callable[[Ready], None]) -> None:
+    """Run until ``stop`` is set, then drain within `Settings.drain_timeout`.
+
+    Raises `InvalidSetting` and the channel's errors before anything is served; an ExceptionGroup where a part of the engine
+    failed while it ran, for then it must not go on half alive.
+    """
+    tls = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        tls = server_context(settings.tls_cert, settings.tls_key)
+    fault = fault_points(settings.fault)
+    async with AsyncExitStack() as stack:
+        data = stack.enter_context(bind(settings.host, settings.port, "--port"))
+        control = stack.enter_context(bind(settings.control_host, settings.control_port, "--control-port"))
+        port = data.getsockname()[1]
+        local = base_url(settings.host, port, tls=tls is not None)
+        public = (settings.public_url or local).rstrip("/")
+        channel = make_channel(
+            settings.channel,
+            ChannelContext(settings.data_dir, log=lambda message, fields: log.warning(message, **fields), fault=fault),
+        )
+        await channel.open()
+        stack.push_async_callback(channel.close)
+        engine = _Engine(settings, loaded, log, channel=channel, bases=_unique(public, local), fault=fault)
+        stack.push_async_callback(engine.client.close)
+        server = HttpServer(
+            engine.ingress.handle,
+            limits=ServerLimits(max_body=settings.max_event_size),
+            on_refused=engine.refused,
+            log=log,
+        )
+        stack.push_async_callback(server.close)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(engine.dispatcher.run(), name="dispatcher"),
+                tasks.create_task(engine.host.run(), name="sources"),
+                tasks.create_task(engine.forget(), name="forget"),
+            ]
+            await engine.dispatcher.running.wait()
+            await engine.objects.start(loaded.objects, engine.dispatcher, engine.ingress, engine.host)
+            running.append(tasks.create_task(engine.objects.run(), name="objects"))
+            await server.start(ssl=tls, sock=data)
+            engine.closed_because = ""
+            plane = await asyncio.to_thread(_control_plane, engine, control)
+            controlling = tasks.create_task(plane.run(), name="control plane")
+            on_ready(Ready(port, control.getsockname()[1], public, dict(engine.objects.conditions())))
+            await stop.wait()
+            await engine.drain(server, settings.drain_timeout)
+            plane.stop()
+            await asyncio.wait([controlling], timeout=3)
+            for task in (*running, controlling):
+                task.cancel()
+
+
+def _unique(*urls: str) -> list[str]:
+    return list(dict.fromkeys(urls))
+
+
+def _control_plane(engine: _Engine, listener: socket.socket) -> ControlPlane:
+    # In a thread: importing FastAPI takes a good part of a second, and events are flowing already.
+    from eventing.runtime.control import ControlPlane  # noqa: PLC0415
+
+    return ControlPlane(engine.store, listener, ready=engine.ready, metrics=engine.metrics.render)
+
+
+class _Engine:
+    """The parts, wired. ``closed_because``: why the data plane is not ready; empty where it is."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loaded: Loaded,
+        log: Log,
+        *,
+        channel: Channel,
+        bases: list[str],
+        fault: Callable[[str], None],
+    ) -> None:
+        self.closed_because = "starting"
+        self._log = log
+        self._forgotten: asyncio.Queue[str] = asyncio.Queue()
+        self.metrics = Metrics(__version__)
+        self.metrics.channel_ready = lambda: channel.health().ready
+        self._channel = channel
+        self.store = ObjectStore(loaded.kinds, clock=channel.now)
+        self._given = [resource.key for resource in loaded.objects]
+        self.client = HttpClient(
+            limits=ClientLimits(max_response=max(settings.max_event_size, ClientLimits().max_response)),
+            resolver=Resolver(log=log),
+            log=log,
+        )
+        largest = 2 * settings.max_event_size
+        dispatch = DispatchSettings(memory_bytes=max(MEMORY, 8 * largest), largest=largest, max_reply=settings.max_event_size)
+        self.dispatcher = Dispatcher(
+            channel, self.client, self.metrics, log, dispatch, fault=fault, forgotten=self._forgotten.put_nowait
+        )
+        self.ingress = Ingress(channel, self.metrics, ready=self._not_ready)
+        self.objects = Objects(self.store, channel, bases)
+        secrets = Secrets(self.store, settings.secrets_dir)
+        self.host = SourceHost(channel, self.client, self.metrics, log, secrets=secrets.get, report=self.objects.report)
+
+    def refused(self, reason: str) -> None:
+        """A request that no handler saw."""
+        self.metrics.http_refused(reason)
+
+    def _not_ready(self) -> str:
+        if self.closed_because:
+            return self.closed_because
+        health = self._channel.health()
+        return "" if health.ready else f"events can't be stored: {health.message or health.reason}"
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """For the control port's `/readyz`."""
+        if self.closed_because:
+            return False, [self.closed_because]
+        ready, waiting = readiness(self.store, self._given)
+        return ready, list(waiting)
+
+    async def forget(self) -> None:
+        """Retired objects of which nothing is left lose their uid. Until cancelled."""
+        while True:
+            uid = await self._forgotten.get()
+            try:
+                await self.objects.forget(uid)
+            except ChannelUnavailable as error:
+                self._log.warning("a deleted object could not be forgotten, the next start does it", reason=str(error))
+
+    async def drain(self, server: HttpServer, timeout: float) -> None:
+        """Not ready, accept nothing, answer what is under way, deliver or hand over, settle."""
+        self.closed_because = "shutting down"
+        deadline = asyncio.get_running_loop().time() + timeout
+        await server.drain(min(HTTP_DRAIN, timeout))
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        if not await self.dispatcher.drain(left):
+            self._log.warning("not everything was delivered in time; the next start goes on with it", timeout=timeout)
