@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import hmac
+import http.client
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -19,10 +21,11 @@ from cloudevents.core.formats.json import JSONFormat
 from eventing.bindings import http as binding
 from eventing.bindings import rules
 from eventing.event import Event
+from eventing.http.server import HttpServer
 from eventing.ports.checkpoints import Checkpoints
 from eventing.ports.http import Request
 from eventing.ports.source import SourceName
-from eventing_sources.github import plugin
+from eventing_sources.github import GitHubReceiver, plugin
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
@@ -32,13 +35,14 @@ SECRET = b"It's a Secret to Everybody"
 
 
 class Broker:
-    """A source's context whose sink is a list; every event is held against the rules on its way in."""
+    """A source's context whose sink is a list, and the server's log; every event is held against the rules on its way in."""
 
     checkpoints: Checkpoints
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.outcomes: Counter[str] = Counter()
+        self.refusals_expected = False
 
     async def emit(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -55,7 +59,12 @@ class Broker:
         self.outcomes[outcome] += amount
 
     def log(self, message: str, **fields: object) -> None:
+        assert self.refusals_expected, (message, fields)
+
+    def warning(self, message: str, /, **fields: object) -> None:
         raise AssertionError((message, fields))
+
+    error = warning
 
 
 def delivery(event: str, identity: str, raw: bytes, *, form: bool) -> Request:
@@ -75,18 +84,25 @@ def test_the_examples_are_all_there() -> None:
     assert sum(map(len, EXAMPLES.values())) == 329
 
 
+MANIFEST = {
+    "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "default"}},
+    "ownerAndRepository": "Codertocat/Hello-World",
+    "secretToken": {"secretKeyRef": {"name": "github", "key": "secretToken"}},
+    "eventTypes": list(EXAMPLES),  # ping among them, so that it is emitted too
+}
+
+
+def create(broker: Broker, **fields: object) -> GitHubReceiver:
+    receiver = plugin.create(SourceName("default", "octo", "uid-1"), plugin.spec.model_validate(MANIFEST | fields), broker)
+    assert isinstance(receiver, GitHubReceiver)
+    return receiver
+
+
 @pytest.mark.parametrize("form", [False, True], ids=["json", "form"])
 @pytest.mark.parametrize("mapping", ["knative", "adapter"])
 async def test_every_payload(mapping: str, form: bool) -> None:
     broker = Broker()
-    manifest = {
-        "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "default"}},
-        "ownerAndRepository": "Codertocat/Hello-World",
-        "secretToken": {"secretKeyRef": {"name": "github", "key": "secretToken"}},
-        "eventTypes": list(EXAMPLES),  # ping among them, so that it is emitted too
-        "mapping": mapping,
-    }
-    receiver = plugin.create(SourceName("default", "octo", "uid-1"), plugin.spec.model_validate(manifest), broker)
+    receiver = create(broker, mapping=mapping)
     prefix = {"knative": "dev.knative.source.github.", "adapter": "com.github."}[mapping]
     for name, payloads in EXAMPLES.items():
         for index, payload in enumerate(payloads):
@@ -115,6 +131,37 @@ def survives_the_wire(event: Event) -> None:
         theirs = sdk.from_http(message, JSONFormat())
         assert (theirs.get_id(), theirs.get_type(), theirs.get_source()) == (event.id, event.type, event.source)
         assert theirs.get_subject() == event.subject
+
+
+def post(port: int, request: Request) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        headers = {name.decode().title(): value for name, value in request.headers}
+        connection.request(request.method, request.path, request.body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+async def test_over_the_data_plane_s_http_server() -> None:
+    broker = Broker()
+    server = HttpServer(create(broker).handle, log=broker)
+    port = await server.start()
+    try:
+        raw = json.dumps(EXAMPLES["push"][0]).encode()
+        for form in (False, True):
+            assert await asyncio.to_thread(post, port, delivery("push", "d-1", raw, form=form)) == (202, b"accepted\n")
+        get = Request("GET", "/default/githubsources/octo", "", [], b"")
+        broker.refusals_expected = True
+        assert (await asyncio.to_thread(post, port, get))[0] == 405
+        forged = delivery("push", "d-2", raw, form=False)
+        forged.body = raw.replace(b"refs/tags", b"refs/tagz")
+        assert (await asyncio.to_thread(post, port, forged))[0] == 403
+    finally:
+        await server.close()
+    assert [event.data for event in broker.events] == [raw, raw]
+    assert broker.outcomes == {"method_not_allowed": 1, "bad_signature": 1}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "eventing/cli/demo_data").glob("*.json")), ids=lambda path: path.stem)
