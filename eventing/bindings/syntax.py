@@ -25,7 +25,7 @@ URI = re.compile(_SCHEME + _REST)
 """RFC 3986 section 3, with a scheme. A fragment is let through, though CloudEvents points to section 4.3, which has none:
 schemas are commonly named with one."""
 
-URI_REFERENCE = re.compile(rf"(?:{_SCHEME}|(?![^/?#]*+:)){_REST}")
+URI_REFERENCE = re.compile(rf"(?:{_SCHEME}|(?![^:/?#]*+:)){_REST}")
 """RFC 3986 section 4.1: a URI, or relative to one; the first segment of a relative one has no colon."""
 
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
