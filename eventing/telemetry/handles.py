@@ -30,8 +30,15 @@ class Words:
             self.add(word, count)
 
     def items(self) -> Iterable[tuple[str, int]]:
+        return self._counts.items()
+
+    def counted(self) -> Iterable[tuple[str, int]]:
         """The words that were counted at least once."""
         return [(word, count) for word, count in self._counts.items() if count]
+
+    @property
+    def total(self) -> int:
+        return sum(self._counts.values())
 
     def __getitem__(self, word: str) -> int:
         return self._counts.get(word, 0)
@@ -130,11 +137,11 @@ class TriggerMetrics:
     def untouched(self) -> bool:
         """Nothing was counted but events seen: not this trigger's nor, from before a restart, its backlog's."""
         words = (self.failures, self.parked, self.dead_lettered, self.dropped, self.replies)
-        return not (self.matched or self.delivered or self.retries or self.expired or any(word.items() for word in words))
+        return not (self.matched or self.delivered or self.retries or self.expired or any(word.total for word in words))
 
     @property
     def failed(self) -> int:
-        return sum(count for _, count in self.failures.items())
+        return self.failures.total
 
     def fail(self, reason: str) -> None:
         """An attempt failed. ``reason``: `DeliveryFailed.reason`, `names.status_reason(status)`, or another `names.FAILURES`."""

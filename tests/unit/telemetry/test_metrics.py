@@ -179,6 +179,18 @@ def test_two_objects_of_one_name_are_one_series_that_never_goes_back() -> None:
     assert state() == before
 
 
+def test_losses_begin_at_zero_so_that_an_alert_sees_the_first() -> None:
+    metrics = Metrics("1")
+    broker = metrics.broker("b", "ns/b")
+    metrics.trigger("t", "ns/t", broker).matched += 1
+    for why in names.DEAD:
+        assert value(metrics, "eventing_dead_letters_total", trigger="ns/t", why=why) == 0
+    for reason in names.DROPPED:
+        assert value(metrics, "eventing_dropped_total", trigger="ns/t", reason=reason) == 0
+    for reason in names.REFUSED:
+        assert value(metrics, "eventing_events_refused_total", broker="ns/b", reason=reason) == 0
+
+
 def test_a_forgotten_object_has_no_series() -> None:
     metrics = Metrics("1")
     metrics.trigger("t", "ns/t", metrics.broker("b", "ns/b")).matched += 1
