@@ -1,0 +1,162 @@
+"""Requests to the writer thread, and the queue they wait in: bounded in bytes, in number and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from eventing.errors import ChannelFull, ChannelUnavailable
+from eventing_channels.sqlite.transaction import Transaction
+
+BATCH_JOBS = 1024
+BATCH_BYTES = 8 << 20
+MAX_JOBS = 65_536
+
+
+class Job(ABC):
+    """``future`` belongs to the event loop; the writer thread sets ``outcome`` or ``error`` and hands the job back.
+
+    ``writes``: it needs the write transaction. Others run between transactions and see only what is committed.
+    """
+
+    __slots__ = ("error", "future", "handed_back", "outcome", "queued", "size")
+    writes: ClassVar[bool] = True
+    is_append: ClassVar[bool] = False
+
+    def __init__(self, future: asyncio.Future[Any], size: int = 0) -> None:
+        self.future = future
+        self.size = size
+        self.queued = time.monotonic()
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+        self.handed_back = False
+
+    @abstractmethod
+    def run(self, tx: Transaction) -> Any:
+        """In the writer thread. Raises `Refusal` before it wrote anything; any other error rolls the transaction back."""
+
+    def committed(self) -> None:  # noqa: B027 (most jobs need nothing here)
+        """On the event loop, after the commit, also where nobody waits for the future any more."""
+
+    def abandoned(self) -> None:  # noqa: B027
+        """On the event loop, after `committed`, where nobody waits for the outcome any more."""
+
+    def finish(self) -> None:
+        """On the event loop: tell the one who waits."""
+        if self.error is None:
+            self.committed()
+        if self.future.done():
+            if self.error is None:
+                self.abandoned()
+        elif self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.outcome)
+
+
+class JobQueue:
+    """Between the event loop and the writer thread."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._appends: deque[Job] = deque()
+        self._others: deque[Job] = deque()
+        self._condition = threading.Condition(threading.Lock())
+        self._idle = False
+        self._poked = False
+        self._closed = False
+
+    def put(self, job: Job) -> None:
+        """Raises `ChannelFull` (too many bytes of appends wait), `ChannelUnavailable` (too many requests wait)."""
+        with self._condition:
+            if job.is_append:
+                if self._bytes + job.size > self._max_bytes and self._bytes:
+                    raise ChannelFull(f"{self._bytes} bytes of appends wait already, the bound is {self._max_bytes}")
+                if len(self._appends) >= MAX_JOBS:
+                    raise ChannelFull(f"{MAX_JOBS} appends wait already")
+                self._bytes += job.size
+                self._appends.append(job)
+            else:
+                if len(self._others) >= MAX_JOBS:
+                    raise ChannelUnavailable(f"{MAX_JOBS} requests wait already")
+                self._others.append(job)
+            if self._idle:
+                self._condition.notify()
+
+    def take(self, timeout: float) -> Sequence[Job]:
+        """What waits, at most a batch; empty after ``timeout`` seconds, or at once after `poke` and `close`."""
+        with self._condition:
+            if not self._appends and not self._others and not self._poked and not self._closed:
+                self._idle = True
+                self._condition.wait(timeout)
+                self._idle = False
+            self._poked = False
+            batch: list[Job] = []
+            while self._others and len(batch) < BATCH_JOBS:
+                batch.append(self._others.popleft())
+            size = 0
+            while self._appends and len(batch) < BATCH_JOBS and (not size or size + self._appends[0].size <= BATCH_BYTES):
+                job = self._appends.popleft()
+                size += job.size
+                batch.append(job)
+            self._bytes -= size
+            return batch
+
+    def poke(self) -> None:
+        """Wake the writer for its upkeep."""
+        with self._condition:
+            self._poked = True
+            self._condition.notify()
+
+    def expire(self, before: float) -> list[Job]:
+        """Take back appends queued before that (monotonic) time: the writer never saw them."""
+        expired: list[Job] = []
+        with self._condition:
+            while self._appends and self._appends[0].queued <= before:
+                job = self._appends.popleft()
+                self._bytes -= job.size
+                expired.append(job)
+        return expired
+
+    def take_all(self) -> list[Job]:
+        """Everything that waits, to be failed."""
+        with self._condition:
+            jobs = [*self._others, *self._appends]
+            self._others.clear()
+            self._appends.clear()
+            self._bytes = 0
+            return jobs
+
+    def oldest_append(self) -> float | None:
+        """When the append that waits longest was queued (monotonic), None where none waits."""
+        with self._condition:
+            return self._appends[0].queued if self._appends else None
+
+    def close(self) -> None:
+        """Nothing is put any more; the writer empties the queue and ends."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+
+    def pause(self, timeout: float) -> bool:
+        """Wait while the file can't be opened; True where the queue was closed."""
+        with self._condition:
+            if not self._closed:
+                self._condition.wait_for(lambda: self._closed, timeout)
+            return self._closed
+
+    @property
+    def closed(self) -> bool:
+        with self._condition:
+            return self._closed
+
+    @property
+    def empty(self) -> bool:
+        with self._condition:
+            return not self._appends and not self._others

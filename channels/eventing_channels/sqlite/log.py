@@ -1,0 +1,162 @@
+"""Appending to a broker's log, and the brokers themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from eventing.bindings.storage import encode_head
+from eventing.errors import ChannelFull
+from eventing.ports.records import NewRecord, Position, Record
+from eventing_channels.sqlite import schema
+from eventing_channels.sqlite.books import BrokerBook
+from eventing_channels.sqlite.jobs import Job
+from eventing_channels.sqlite.transaction import Refusal, Transaction
+
+Encoded = tuple[NewRecord, bytes, int]
+"""An event on its way in, its head, and the bytes it takes in the log."""
+
+ROW_OVERHEAD = 32
+"""Bytes counted per event beside head and payload, so that empty events have a size too."""
+
+
+def encode(records: Sequence[NewRecord]) -> list[Encoded]:
+    encoded: list[Encoded] = []
+    for record in records:
+        head, data = encode_head(record.event), record.event.data
+        encoded.append((record, head, len(head) + (len(data) if data is not None else 0) + ROW_OVERHEAD))
+    return encoded
+
+
+def store(tx: Transaction, broker: BrokerBook, encoded: Sequence[Encoded]) -> range:
+    """Write events at the end of the log; returns their positions."""
+    tx.touch(broker)
+    first = broker.last + 1
+    rows = []
+    published = tx.published.setdefault(broker.uid, [])
+    position = broker.last
+    for record, head, size in encoded:
+        position += 1
+        rows.append((position, tx.now, record.hops, head, record.event.data))
+        published.append(Record(position, record.event, record.hops, tx.now))
+        broker.bytes += size
+    broker.last = position
+    tx.connection.executemany(f"INSERT INTO log_{broker.number} VALUES(?, ?, ?, ?, ?)", rows)
+    return range(first, position + 1)
+
+
+class Append(Job):
+    """Events for one broker, all or nothing. The outcome is their positions."""
+
+    __slots__ = ("_max_bytes", "broker", "encoded")
+    is_append: ClassVar[bool] = True
+
+    def __init__(
+        self, future: asyncio.Future[Sequence[Position]], broker: str, encoded: list[Encoded], max_bytes: int | None
+    ) -> None:
+        super().__init__(future, sum(size for _, _, size in encoded))
+        self.broker, self.encoded, self._max_bytes = broker, encoded, max_bytes
+
+    def check(self, tx: Transaction, waiting: int) -> BrokerBook:
+        """``waiting``: bytes of this transaction's appends before this one. Raises `Refusal`."""
+        broker = tx.broker(self.broker)
+        if self._max_bytes is not None and broker.bytes + waiting + self.size > self._max_bytes:
+            raise Refusal(ChannelFull(f"the broker's log holds {broker.bytes} bytes, its budget is {self._max_bytes}"))
+        return broker
+
+    def run(self, tx: Transaction) -> list[Position]:
+        return list(store(tx, self.check(tx, 0), self.encoded))
+
+
+def append_all(tx: Transaction, jobs: Sequence[Append]) -> None:
+    """Run appends with one statement per broker."""
+    taken: dict[str, tuple[BrokerBook, list[Append], int]] = {}
+    for job in jobs:
+        _, fellows, waiting = taken.get(job.broker, (None, [], 0))
+        try:
+            broker = job.check(tx, waiting)
+        except Refusal as refusal:
+            job.error = refusal.error
+            continue
+        fellows.append(job)
+        taken[job.broker] = (broker, fellows, waiting + job.size)
+    for broker, fellows, _ in taken.values():
+        positions = store(tx, broker, [encoded for job in fellows for encoded in job.encoded])
+        at = 0
+        for job in fellows:
+            job.outcome = list(positions[at : at + len(job.encoded)])
+            at += len(job.encoded)
+
+
+class EnsureBroker(Job):
+    """The outcome is (number, last position)."""
+
+    __slots__ = ("_ready", "_uid")
+
+    def __init__(self, future: asyncio.Future[Any], uid: str, ready: Callable[[int, int], None]) -> None:
+        super().__init__(future)
+        self._uid, self._ready = uid, ready
+
+    def run(self, tx: Transaction) -> tuple[int, int]:
+        broker = tx.books.brokers.get(self._uid)
+        if broker is None:
+            # A broker of this uid that was dropped used positions that dead letters still name.
+            used = tx.execute("SELECT coalesce(max(swept), 0) FROM brokers WHERE uid = ?", (self._uid,)).fetchone()[0]
+            number = tx.execute("INSERT INTO brokers(uid, swept, bytes) VALUES(?, ?, 0)", (self._uid, used)).lastrowid
+            assert number is not None
+            tx.execute(schema.create_log(number))
+            tx.execute("INSERT INTO cursors VALUES(?, 'main', ?)", (number, used))
+            broker = BrokerBook(number, self._uid, used, used, 0, {"main": used})
+            tx.books.brokers[self._uid] = broker
+            tx.undo(lambda: tx.books.brokers.pop(self._uid))
+        return broker.number, broker.last
+
+    def committed(self) -> None:
+        self._ready(*self.outcome)
+
+
+class DropBroker(Job):
+    """The broker is gone at once; its rows go in small steps (see `retention`)."""
+
+    __slots__ = ("_gone", "_uid")
+
+    def __init__(self, future: asyncio.Future[Any], uid: str, gone: Callable[[], None]) -> None:
+        super().__init__(future)
+        self._uid, self._gone = uid, gone
+
+    def run(self, tx: Transaction) -> None:
+        broker = tx.broker(self._uid)
+        tx.execute("UPDATE brokers SET dropped = 1, swept = ?, bytes = 0 WHERE number = ?", (broker.last, broker.number))
+        tx.execute("DELETE FROM cursors WHERE broker = ?", (broker.number,))
+        del tx.books.brokers[self._uid]
+        tx.books.dropped.append(broker.number)
+
+        def restore() -> None:
+            tx.books.brokers[self._uid] = broker
+            tx.books.dropped.remove(broker.number)
+
+        tx.undo(restore)
+
+    def committed(self) -> None:
+        self._gone()
+
+
+class OpenGroup(Job):
+    """The outcome is the group's cursor; a new group starts at the oldest event still kept."""
+
+    __slots__ = ("_broker", "_group")
+
+    def __init__(self, future: asyncio.Future[Any], broker: str, group: str) -> None:
+        super().__init__(future)
+        self._broker, self._group = broker, group
+
+    def run(self, tx: Transaction) -> Position:
+        broker = tx.broker(self._broker)
+        cursor = broker.cursors.get(self._group)
+        if cursor is None:
+            cursor = broker.swept
+            tx.execute("INSERT INTO cursors VALUES(?, ?, ?)", (broker.number, self._group, cursor))
+            broker.cursors[self._group] = cursor
+            tx.undo(lambda: broker.cursors.pop(self._group))
+        return cursor

@@ -1,0 +1,91 @@
+"""Room on the disk: the soft limit for appends, and the ballast that settling may use (DATAPATH 10, docs/adr/0002)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+_MIB = 1 << 20
+CHECK_EVERY = 0.1
+"""Seconds between two looks at the file system."""
+
+HARD_PAUSE = 1.0
+"""Seconds for which appends are refused after the disk said it is full, before one may try again."""
+
+
+def default_min_free(total: int) -> int:
+    """max(256 MiB, min(5 % of the disk, 1 GiB))."""
+    return max(256 * _MIB, min(total // 20, 1024 * _MIB))
+
+
+class Space:
+    """Used by the writer thread; ``low`` may be read from any."""
+
+    def __init__(self, path: Path, min_free: int | None, ballast: int) -> None:
+        self._path, self._min_free = path, min_free
+        self._ballast, self._ballast_path = ballast, path.with_name(path.name + ".ballast")
+        self._checked = -1e9
+        self._full_until = -1e9
+        self._inode: int | None = None
+        self.free = 0
+        self.limit = 0
+        self.low = False
+        self.gone = False
+
+    def start(self) -> None:
+        """Note the file's identity, look, and keep the reserve. Raises `OSError`."""
+        self._inode = self._path.stat().st_ino
+        self.gone = False
+        self.check(force=True)
+
+    @property
+    def message(self) -> str:
+        return f"{self.free} bytes are free on the disk of {self._path}, appends need {self.limit} to be"
+
+    def check(self, *, force: bool = False) -> None:
+        """Look at the file system, at most every 100 ms. Raises `OSError`."""
+        now = time.monotonic()
+        if not force and now - self._checked < CHECK_EVERY:
+            return
+        self._checked = now
+        status = os.statvfs(self._path.parent)
+        self.free = status.f_bavail * status.f_frsize
+        self.limit = self._min_free if self._min_free is not None else default_min_free(status.f_blocks * status.f_frsize)
+        self.low = self.free < self.limit or now < self._full_until
+        try:
+            self.gone = self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            self.gone = True
+        if not self.low:
+            self._keep_ballast()
+
+    def full(self) -> None:
+        """The disk refused a write."""
+        self._full_until = time.monotonic() + HARD_PAUSE
+        self.low = True
+
+    def give_up_ballast(self) -> bool:
+        """Free the reserve; False where there is none."""
+        try:
+            self._ballast_path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _keep_ballast(self) -> None:
+        """Make the reserve again once there is room for it beyond the soft limit."""
+        if self._ballast_path.exists() or self.free < self.limit + 2 * self._ballast:
+            return
+        unfinished = self._ballast_path.with_name(self._ballast_path.name + ".new")
+        try:
+            with unfinished.open("wb") as file:
+                for _ in range(0, self._ballast, _MIB):
+                    # Zeros may take no blocks on a file system that compresses.
+                    file.write(os.urandom(_MIB))
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(self._ballast_path)
+        except OSError:
+            # Room went away meanwhile: the next look tries again.
+            unfinished.unlink(missing_ok=True)

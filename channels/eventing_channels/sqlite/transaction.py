@@ -1,0 +1,75 @@
+"""One write transaction: SQL, the books, and what to undo or to tell."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from eventing.errors import EventingError
+from eventing.ports.records import Record
+from eventing_channels.sqlite.books import Books, BrokerBook
+
+
+class Refusal(Exception):
+    """A job refuses what it was asked before it wrote anything: the others in its transaction go on."""
+
+    def __init__(self, error: EventingError | KeyError | ValueError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Transaction:
+    """``published``: the events that entered each broker's log, in order, for readers that have caught up."""
+
+    __slots__ = ("_undo", "books", "connection", "fault", "log", "now", "published", "touched")
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        books: Books,
+        now: float,
+        fault: Callable[[str], None],
+        log: Callable[[str, dict[str, object]], None],
+    ) -> None:
+        self.connection, self.books, self.now, self.fault, self.log = connection, books, now, fault, log
+        self.published: dict[str, list[Record]] = {}
+        self.touched: dict[str, BrokerBook] = {}
+        self._undo: list[Callable[[], object]] = []
+
+    def execute(self, sql: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
+        return self.connection.execute(sql, tuple(parameters))
+
+    def undo(self, action: Callable[[], object]) -> None:
+        """How to take back, in memory, what was just done."""
+        self._undo.append(action)
+
+    def roll_back_books(self) -> None:
+        while self._undo:
+            self._undo.pop()()
+
+    def broker(self, uid: str) -> BrokerBook:
+        """Raises `Refusal` with `KeyError` where the broker isn't there (any more)."""
+        broker = self.books.brokers.get(uid)
+        if broker is None:
+            raise Refusal(KeyError(uid))
+        return broker
+
+    def touch(self, broker: BrokerBook) -> None:
+        """Its counters changed: they are stored at the end of the transaction."""
+        if broker.uid not in self.touched:
+            self.touched[broker.uid] = broker
+            last, swept, size = broker.last, broker.swept, broker.bytes
+
+            def restore() -> None:
+                broker.last, broker.swept, broker.bytes = last, swept, size
+
+            self.undo(restore)
+
+    def flush(self) -> None:
+        """Store the counters of the brokers that were touched."""
+        for broker in self.touched.values():
+            if broker.uid in self.books.brokers:
+                self.execute(
+                    "UPDATE brokers SET swept = ?, bytes = ? WHERE number = ?", (broker.swept, broker.bytes, broker.number)
+                )

@@ -1,0 +1,359 @@
+"""The writer thread: takes what waits, runs it in one transaction, commits, and hands the outcomes back (DATAPATH, "SQLite").
+
+It alone writes and checkpoints. An error of the disk fails what was in the transaction; then the file is closed and opened
+again and what it holds is read afresh, for nobody knows what such a commit did. It is never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from eventing.errors import ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
+from eventing.ports.channel import ChannelContext
+from eventing.ports.records import Record
+from eventing_channels.clock import Clock
+from eventing_channels.sqlite import books as books_module
+from eventing_channels.sqlite import database, failures, leases
+from eventing_channels.sqlite.failures import Kind
+from eventing_channels.sqlite.jobs import Job, JobQueue
+from eventing_channels.sqlite.log import Append, append_all
+from eventing_channels.sqlite.settings import Settings
+from eventing_channels.sqlite.settle import Settle
+from eventing_channels.sqlite.space import Space
+from eventing_channels.sqlite.status import Status
+from eventing_channels.sqlite.transaction import Refusal, Transaction
+from eventing_channels.sqlite.upkeep import Upkeep
+from eventing_channels.sqlite.wal import WriteAheadLog
+
+Published = Mapping[str, Sequence[Record]]
+
+
+class Writer:
+    """``publish``: on the event loop, after each commit and before its futures, the events by broker. ``resync``: on the event
+    loop, after the file was opened again, each broker's last position."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: ChannelContext,
+        publish: Callable[[Published], None],
+        resync: Callable[[Mapping[str, int]], None],
+    ) -> None:
+        self._settings, self._context = settings, context
+        self._publish, self._resync = publish, resync
+        self._space = Space(settings.path, settings.min_free, settings.ballast)
+        self._wal = WriteAheadLog(settings.checkpoint_bytes, settings.wal_limit)
+        self.status = Status(settings.path, self._space, self._wal)
+        self.queue = JobQueue(settings.queue_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="eventing-sqlite-writer", daemon=True)
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._connection: sqlite3.Connection | None = None
+        self._file_id = ""
+
+    clock: Clock
+    books: books_module.Books
+    _upkeep: Upkeep
+
+    # On the event loop.
+
+    async def start(self) -> None:
+        """Open the file in the thread. Raises what `database` raises."""
+        self._thread.start()
+        await asyncio.shield(self._started)
+
+    async def stop(self, timeout: float) -> None:
+        """Write what waits, close the file, end the thread. Raises `ChannelUnavailable` where the disk doesn't answer in time."""
+        self.queue.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._ended), timeout)
+        except TimeoutError:
+            raise ChannelUnavailable(f"{self._settings.path}: the disk doesn't answer, the file isn't closed") from None
+        self._thread.join(timeout)
+
+    # In the thread.
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *arguments)
+        except RuntimeError:
+            # The event loop was closed without closing the channel: nobody waits any more.
+            self.queue.close()
+
+    def _run(self) -> None:
+        try:
+            self._open_first()
+        except BaseException as error:  # noqa: BLE001 (handed to the one who waits)
+            self._close_connection()
+            self._tell(_fail, self._started, failures.translate(error, self._settings.path))
+            return
+        self._tell(_succeed, self._started)
+        try:
+            self._serve()
+        finally:
+            self._refuse(self.queue.take_all(), ChannelClosed("the channel is closed"))
+            self._close_connection()
+            self._tell(_succeed, self._ended)
+
+    def _open_first(self) -> None:
+        path = self._settings.path
+        database.inspect(path)
+        connection = self._connection = database.open_writer(path, fresh=True)
+        self._file_id = database.file_id(connection)
+        leases.void_all(connection)
+        self.books = books_module.load(connection)
+        self.clock = Clock(self._context.wall, self.books.clock)
+        self._upkeep = Upkeep(self._settings, self._space, self._wal, self.clock)
+        self._space.start()
+
+    def _serve(self) -> None:
+        while True:
+            batch = self.queue.take(self._upkeep.pause(self.books))
+            if not batch and self.queue.closed:
+                if self._connection is not None:
+                    self._attempt([], upkeep=True)
+                return
+            try:
+                self._process(batch)
+                self._keep_up(idle=not batch)
+            except Exception as error:  # noqa: BLE001 (an unforeseen fault must neither end the thread nor leave anyone waiting)
+                self._refuse(
+                    [job for job in batch if not job.handed_back], ChannelUnavailable("an unforeseen fault; nothing is known")
+                )
+                self._context.log("SQLite writer failed", {"error": failures.name(error)})
+                self._recover(error)
+
+    def _process(self, batch: Sequence[Job]) -> None:
+        if self._connection is None:
+            self._refuse(batch, self.status.unusable() or ChannelClosed("the channel is closed"))
+            return
+        writing = [job for job in batch if job.writes]
+        if writing:
+            self._attempt(writing)
+        looking = [job for job in batch if not job.writes]
+        for at, job in enumerate(looking):
+            if self._connection is None:
+                self._refuse(looking[at:], self.status.unusable() or ChannelUnavailable("the file is closed"))
+                return
+            self._look(self._connection, job)
+        self._hand_back([job for job in looking if not job.handed_back], {})
+
+    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
+        return Transaction(connection, self.books, self.clock.now(), self._context.fault, self._context.log)
+
+    def _look(self, connection: sqlite3.Connection, job: Job) -> None:
+        try:
+            job.outcome = job.run(self._transaction(connection))
+        except Refusal as refusal:
+            job.error = refusal.error
+        except Exception as error:  # noqa: BLE001 (it belongs to the one who asked)
+            job.error = failures.translate(error, self._settings.path)
+            kind = failures.classify(error)
+            if kind is Kind.CORRUPT:
+                self._break(error)
+            elif kind is Kind.IO:
+                self._recover(error)
+
+    def _attempt(self, jobs: Sequence[Job], *, upkeep: bool = False, reserve: bool = False) -> None:
+        """Run jobs in one transaction and hand them back. ``reserve``: the disk was full and the ballast is given up."""
+        connection = self._connection
+        assert connection is not None
+        tx = self._transaction(connection)
+        committed = False
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._run_jobs(tx, jobs)
+            self._upkeep.within(tx, idle=upkeep)
+            tx.flush()
+            self._fault(jobs, "settle.before_commit", Settle)
+            connection.execute("COMMIT")
+            committed = True
+            self._fault(jobs, "append.committed", Append)
+            self._fault(jobs, "settle.committed", Settle)
+        except BaseException as error:  # noqa: BLE001 (each kind has its rule)
+            self._roll_back(connection, tx)
+            for job in jobs:
+                job.outcome, job.error = None, None
+            self._failed(jobs, error, unknown=committed, reserve=reserve)
+            return
+        self._wal.wrote(sum(job.size for job in jobs), len(jobs))
+        self._upkeep.wrote()
+        self._hand_back(jobs, tx.published)
+
+    def _run_jobs(self, tx: Transaction, jobs: Sequence[Job]) -> None:
+        appends = [job for job in jobs if isinstance(job, Append)]
+        if appends:
+            tx.fault("append.begin")
+            append_all(tx, appends)
+            tx.fault("append.written")
+        for job in jobs:
+            if not job.is_append:
+                try:
+                    job.outcome = job.run(tx)
+                except Refusal as refusal:
+                    job.error = refusal.error
+
+    def _fault(self, jobs: Sequence[Job], step: str, of: type[Job]) -> None:
+        if any(isinstance(job, of) for job in jobs):
+            self._context.fault(step)
+
+    def _roll_back(self, connection: sqlite3.Connection, tx: Transaction) -> None:
+        tx.roll_back_books()
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            # The file is opened again then, which rolls back as well.
+            self._context.log("SQLite rollback failed", {"error": failures.name(error)})
+            self._recover(error)
+
+    def _failed(self, jobs: Sequence[Job], error: BaseException, *, unknown: bool, reserve: bool) -> None:
+        kind = Kind.IO if unknown else failures.classify(error)
+        path = self._settings.path
+        if self._connection is None:
+            self._refuse(jobs, self.status.unusable() or ChannelUnavailable(f"{path} can't be used"))
+        elif kind is Kind.FULL:
+            self._full(jobs, error, reserve=reserve)
+        elif kind is Kind.CORRUPT:
+            self._break(error)
+            self._refuse(jobs, failures.corrupt(path, failures.name(error)))
+        elif kind is Kind.BUSY:
+            self._refuse(jobs, ChannelUnavailable(f"{path} is locked by another program"))
+        elif kind is Kind.IO:
+            self._refuse(
+                jobs, ChannelUnavailable(f"{path}: the disk failed, what was stored is unknown ({failures.name(error)})")
+            )
+            self._recover(error)
+        elif len(jobs) > 1:
+            # One of them is at fault, and must not fail its neighbours.
+            for job in jobs:
+                if self._connection is None:
+                    self._refuse([job], self.status.unusable() or ChannelUnavailable(f"{path} can't be used"))
+                else:
+                    self._attempt([job], reserve=reserve)
+        elif jobs:
+            jobs[0].error = failures.translate(error, path)
+            self._hand_back(jobs, {})
+        else:
+            self._context.log("SQLite upkeep failed", {"error": failures.name(error)})
+            self._upkeep.rest(5.0)
+
+    def _full(self, jobs: Sequence[Job], error: BaseException, *, reserve: bool) -> None:
+        self._space.full()
+        self._upkeep.rest(1.0)
+        refused = [job for job in jobs if job.is_append or reserve]
+        self._refuse(refused, ChannelFull(f"{self._settings.path}: no room left on the disk ({failures.name(error)})"))
+        rest = [job for job in jobs if not job.is_append and not reserve]
+        if not rest:
+            return
+        if self._space.give_up_ballast():
+            self._context.log("disk full: the ballast file is given up so that settling goes on", {})
+        connection = self._connection
+        assert connection is not None
+        try:
+            self._wal.checkpoint(connection)
+        except sqlite3.Error as failure:
+            self._context.log("checkpoint failed on a full disk", {"error": failures.name(failure)})
+        self._attempt(rest, reserve=True)
+
+    def _keep_up(self, *, idle: bool) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            self._upkeep.after(connection)
+            if not idle:
+                return
+            if self._upkeep.wants_transaction(self.books):
+                self._attempt([], upkeep=True)
+            elif self._upkeep.wants_vacuum:
+                self._upkeep.vacuum(connection)
+        except (sqlite3.Error, OSError, ChannelUnavailable) as error:
+            kind = Kind.IO if isinstance(error, ChannelUnavailable) else failures.classify(error)
+            if kind is Kind.CORRUPT:
+                self._break(error)
+            elif kind is Kind.FULL:
+                self._space.full()
+                self._upkeep.rest(1.0)
+            elif kind is Kind.IO:
+                self._recover(error)
+            else:
+                self._context.log("SQLite upkeep failed", {"error": failures.name(error)})
+                self._upkeep.rest(5.0)
+
+    def _break(self, error: BaseException) -> None:
+        """The file is damaged: stop using it, keep it."""
+        self.status.broken = failures.corrupt(self._settings.path, failures.name(error))
+        self._context.log("SQLite file is damaged", {"error": failures.name(error)})
+        self._close_connection()
+
+    def _recover(self, error: BaseException) -> None:
+        """Close, open again, and read afresh what the file holds; until it succeeds or the channel is closed."""
+        path = self._settings.path
+        self.status.trouble = f"{path} failed ({failures.name(error)}) and is being opened again"
+        self._context.log("SQLite file failed, opening it again", {"error": failures.name(error)})
+        delay = 0.1
+        while True:
+            self._close_connection()
+            try:
+                connection = self._connection = database.open_writer(path, fresh=False)
+                if database.file_id(connection) != self._file_id:
+                    raise ChannelCorrupt(f"{path} was replaced by another file while in use")
+                self.books = books_module.load(connection, self.books)
+                self._space.start()
+                break
+            except ChannelCorrupt as corrupt:
+                self.status.broken = corrupt
+                self._close_connection()
+                return
+            except (ChannelError, OSError, sqlite3.Error) as failure:
+                self._close_connection()
+                if failures.classify(failure) is Kind.CORRUPT:
+                    self._break(failure)
+                    return
+                self.status.trouble = f"{path} can't be opened again ({failures.name(failure)})"
+                self._refuse(self.queue.take_all(), ChannelUnavailable(self.status.trouble))
+                if self.queue.pause(delay):
+                    return
+                delay = min(delay * 2, 5.0)
+        self._tell(self._resync, {uid: broker.last for uid, broker in self.books.brokers.items()})
+        self.status.trouble = ""
+        self._context.log("SQLite file opened again", {})
+
+    def _close_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error as error:
+                self._context.log("SQLite file didn't close", {"error": failures.name(error)})
+
+    def _refuse(self, jobs: Sequence[Job], error: ChannelError) -> None:
+        for job in jobs:
+            job.error = type(error)(str(error))
+        self._hand_back(jobs, {})
+
+    def _hand_back(self, jobs: Sequence[Job], published: Published) -> None:
+        if jobs or published:
+            for job in jobs:
+                job.handed_back = True
+            self._tell(self._finish, jobs, published)
+
+    def _finish(self, jobs: Sequence[Job], published: Published) -> None:
+        self._publish(published)
+        for job in jobs:
+            job.finish()
+
+
+def _succeed(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: asyncio.Future[None], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
