@@ -60,7 +60,7 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> None:
         """Sets ``response`` once it is complete. Raises `AnswerMalformed`, `AnswerTooLarge`."""
-        if self.response is not None or not self.reusable:
+        if self.response is not None:
             self.reusable = False
             return
         self.begun = True

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from eventing.errors import ConnectFailed
 
 OriginKey: TypeAlias = tuple[str, str, int]
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _HOST = re.compile(r"[a-z0-9_.\-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -35,7 +35,7 @@ class Target:
 def parse_target(url: str) -> Target:
     """Raises `ConnectFailed`, whose message never repeats the URL: it may hold a secret."""
     if _FORBIDDEN.search(url):
-        raise ConnectFailed("the URL holds white space, a control character or a backslash (RFC 3986)")
+        raise ConnectFailed("the URL holds white space, a control character, a backslash or half a character (RFC 3986)")
     try:
         parts = urlsplit(url)
         port = parts.port

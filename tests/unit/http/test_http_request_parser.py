@@ -1,0 +1,299 @@
+"""The request parser by bytes: what it takes, what it refuses, however the bytes are cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventing.http.limits import ServerLimits
+from eventing.http.refusal import Refusal
+from eventing.http.request_parser import SLICE, Incoming, RequestParser
+
+LIMITS = ServerLimits(max_url=100, max_header=300, max_headers=400, max_body=64)
+
+
+def parse(data: bytes, *, cut: int = 0, limits: ServerLimits = LIMITS) -> list[Incoming]:
+    """Everything at once, or in pieces of ``cut`` bytes."""
+    found: list[Incoming] = []
+    parser = RequestParser(limits, found.append)
+    step = cut or len(data) or 1
+    for start in range(0, len(data), step):
+        parser.feed(data[start : start + step])
+    assert parser.begun is False or not found or parser.ended is False
+    return found
+
+
+def refused(data: bytes, *, limits: ServerLimits = LIMITS) -> tuple[int, str]:
+    """Status and reason, the same whether the bytes come at once or one by one."""
+    answers = []
+    for cut in (0, 1):
+        with pytest.raises(Refusal) as caught:
+            parse(data, cut=cut, limits=limits)
+        answers.append((caught.value.status, caught.value.reason))
+    assert answers[0] == answers[1]
+    return answers[0]
+
+
+SIMPLE = b"POST /ns/broker?a=b&c HTTP/1.1\r\nHost: localhost:8080\r\nCe-Id: \t x y \t\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"PUT /%20 HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: secret\r\nHost: no\r\n\r\n"
+UPGRADE = (
+    b"POST /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+    b"Content-Length: 5\r\n\r\nhello"
+)
+UPGRADE_CHUNKED = b"POST /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+UPGRADE_EMPTY = b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+OLD = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+
+
+def test_a_request_is_taken_apart() -> None:
+    (incoming,) = parse(SIMPLE)
+    request = incoming.request
+    assert (request.method, request.path, request.query) == ("POST", "/ns/broker", "a=b&c")
+    assert list(request.headers) == [(b"host", b"localhost:8080"), (b"ce-id", b"x y"), (b"content-length", b"5")]
+    assert request.body == b"hello"
+    assert incoming.keep_alive
+    assert not incoming.http10
+
+
+def test_trailers_are_neither_headers_nor_framing() -> None:
+    (incoming,) = parse(CHUNKED)
+    assert incoming.request.body == b"abcde"
+    assert incoming.request.header(b"trailer") is None
+    assert [value for name, value in incoming.request.headers if name == b"host"] == [b"a"]
+
+
+@pytest.mark.parametrize("wish", [UPGRADE, UPGRADE_CHUNKED])
+def test_an_upgrade_is_ignored_and_the_body_kept(wish: bytes) -> None:
+    first, second = parse(wish + SIMPLE)
+    assert first.request.body == b"hello"
+    assert first.request.path == "/up"
+    assert first.request.header(b"upgrade") == b"h2c"
+    assert first.keep_alive
+    assert second.request.path == "/ns/broker"
+
+
+def test_an_upgrade_whose_body_is_too_large_is_refused() -> None:
+    assert refused(UPGRADE.replace(b"Length: 5", b"Length: 65")) == (413, "body_too_large")
+    assert refused(UPGRADE_CHUNKED.replace(b"5\r\nhello", b"41\r\n" + b"x" * 65)) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("data", [SIMPLE, CHUNKED, UPGRADE, UPGRADE_CHUNKED, UPGRADE_EMPTY, OLD])
+def test_every_split_gives_the_same_request(data: bytes) -> None:
+    stream = data + SIMPLE
+    whole = parse(stream)
+    assert len(whole) == 2
+    for position in range(len(stream) + 1):
+        found: list[Incoming] = []
+        parser = RequestParser(LIMITS, found.append)
+        parser.feed(stream[:position])
+        parser.feed(stream[position:])
+        assert found == whole, position
+        assert not parser.begun
+        assert parser.buffered == 0
+    assert parse(stream, cut=1) == whole
+
+
+def test_begun_tells_a_request_in_part_from_none() -> None:
+    parser = RequestParser(LIMITS, [].append)
+    parser.feed(SIMPLE + b"P")
+    assert parser.begun
+    parser.feed(SIMPLE[1:])
+    assert not parser.begun
+    parser.feed(b"\r\n\r\n")  # RFC 9112, 2.2: empty lines before a request are skipped
+    assert not parser.begun
+
+
+@pytest.mark.parametrize(
+    ("wire", "keep_alive", "http10"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True, False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", False, False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", True, False),
+        (b"GET / HTTP/1.0\r\n\r\n", False, True),
+        (b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n", True, True),
+    ],
+)
+def test_keep_alive_follows_version_and_connection(wire: bytes, keep_alive: bool, http10: bool) -> None:
+    (incoming,) = parse(wire)
+    assert (incoming.keep_alive, incoming.http10) == (keep_alive, http10)
+
+
+def test_what_follows_the_last_request_is_ignored() -> None:
+    last = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    for cut in (0, 1):
+        assert [incoming.request.path for incoming in parse(last + SIMPLE, cut=cut)] == ["/last"]
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/", "/", ""),
+        (b"//x/../y", "//x/../y", ""),
+        (b"/a%2Fb?x=%20?&y", "/a%2Fb", "x=%20?&y"),
+        (b"http://other.example/ns/b?q", "/ns/b", "q"),
+        (b"http://other.example", "/", ""),
+        (b"http://other.example?q", "/", "q"),
+        (b"*", "*", ""),
+    ],
+)
+def test_request_targets(target: bytes, path: str, query: str) -> None:
+    (incoming,) = parse(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (incoming.request.path, incoming.request.query) == (path, query)
+
+
+def head(*lines: bytes, start: bytes = b"POST / HTTP/1.1") -> bytes:
+    return b"\r\n".join((start, *lines, b"", b""))
+
+
+@pytest.mark.parametrize(
+    ("wire", "status", "reason"),
+    [
+        # request smuggling (RFC 9112, 11.2)
+        (head(b"Host: a", b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400, "malformed"),
+        (head(b"Host: a", b"Transfer-Encoding: chunked", b"Content-Length: 5") + b"0\r\n\r\n", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length: 5", b"Content-Length: 5") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length: 5", b"Content-Length: 6") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length: 5, 5") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length: +5") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length: 0x5") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length:") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length: 99999999999999999999999") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Content-Length : 5") + b"hello", 400, "malformed"),
+        (head(b"Host: a", b"Transfer-Encoding : chunked") + b"0\r\n\r\n", 400, "malformed"),
+        (head(b"Host: a", b"Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501, "transfer_encoding"),
+        (head(b"Host: a", b"Transfer-Encoding: identity"), 501, "transfer_encoding"),
+        (head(b"Host: a", b"Transfer-Encoding: xchunked"), 501, "transfer_encoding"),
+        (head(b"Host: a", b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"), 400, "malformed"),
+        (head(b"Transfer-Encoding: chunked", start=b"POST / HTTP/1.0") + b"0\r\n\r\n", 400, "transfer_encoding"),
+        (head(b"Host: a", b"Transfer-Encoding: chunked") + b"5\r\nhello0\r\n\r\n", 400, "malformed"),
+        (head(b"Host: a", b"Transfer-Encoding: chunked") + b"5\nhello\r\n0\r\n\r\n", 400, "malformed"),
+        (head(b"Host: a", b"Transfer-Encoding: chunked") + b"-5\r\nhello\r\n0\r\n\r\n", 400, "malformed"),
+        (head(b"Host: a", b"Transfer-Encoding: chunked") + b"fffffffffffffffff\r\nhello", 400, "malformed"),
+        # line ends and folding
+        (b"POST / HTTP/1.1\nHost: a\n\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: a\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\n Host: a\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: a\x00\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400, "malformed"),
+        # host
+        (head(), 400, "host"),
+        (head(b"Host: a", b"Host: a"), 400, "host"),
+        (head(b"Host: a", b"Host: b", start=b"GET / HTTP/1.0"), 400, "host"),
+        (head(b"Host: a, b"), 400, "host"),
+        (head(b"Host: a/b"), 400, "host"),
+        (head(b"Host: user@a"), 400, "host"),
+        (head(b"Host: a:b"), 400, "host"),
+        # versions and methods
+        (head(b"Host: a", start=b"GET / HTTP/2.0"), 505, "version"),
+        (head(b"Host: a", start=b"GET / HTTP/0.9"), 505, "version"),
+        (b"GET /\r\n\r\n", 505, "version"),
+        (head(b"Host: a", start=b"GET / HTTP/1.2"), 400, "malformed"),
+        (head(b"Host: a", start=b"CONNECT a:80 HTTP/1.1"), 501, "method"),
+        (head(b"Host: a", start=b"MKCOL / HTTP/1.1"), 501, "method"),
+        (head(b"Host: a", start=b"BREW / HTTP/1.1"), 400, "malformed"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"),
+        # targets
+        (head(b"Host: a", start=b"GET /\xc3\xa4 HTTP/1.1"), 400, "malformed"),
+        (head(b"Host: a", start=b"GET /#fragment HTTP/1.1"), 400, "malformed"),
+        (head(b"Host: a", start=b"GET relative HTTP/1.1"), 400, "malformed"),
+        # sizes
+        (head(b"Host: a", start=b"GET /" + b"x" * 100 + b" HTTP/1.1"), 414, "url_too_large"),
+        (head(b"Host: a", b"X: " + b"x" * 300), 431, "headers_too_large"),
+        (head(b"Host: a", b"X: " + b"x" * 200, b"Y: " + b"y" * 200), 431, "headers_too_large"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 600, 431, "headers_too_large"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n" + b"x" * 600, 431, "headers_too_large"),
+        (head(b"Host: a", b"Content-Length: 65"), 413, "body_too_large"),
+        (head(b"Host: a", b"Content-Length: 65", b"Expect: 100-continue"), 413, "body_too_large"),
+        (
+            head(b"Host: a", b"Transfer-Encoding: chunked") + b"28\r\n" + b"x" * 40 + b"\r\n28\r\n" + b"x" * 40,
+            413,
+            "body_too_large",
+        ),
+        (head(b"Host: a", b"Expect: the-worst"), 417, "expectation"),
+    ],
+)
+def test_refused(wire: bytes, status: int, reason: str) -> None:
+    assert refused(wire) == (status, reason)
+
+
+def test_chunk_extensions_and_leading_empty_lines_are_bounded() -> None:
+    limits = ServerLimits(max_url=10, max_header=100, max_headers=100, max_body=10)
+    found: list[Incoming] = []
+    for start in (head(b"Host: a", b"Transfer-Encoding: chunked") + b"5;", b""):
+        parser = RequestParser(limits, found.append)
+        parser.feed(start)
+        filler = b"x" * 1000 if start else b"\r\n" * 500
+        with pytest.raises(Refusal):
+            for _ in range(100):
+                parser.feed(filler)
+                if not start:
+                    parser.feed(b"G" if not parser.begun else b"")
+    assert not found
+
+
+def test_an_event_of_64_kib_passes_though_all_of_it_were_headers() -> None:
+    limits = ServerLimits()
+    one = head(b"Host: a", b"ce-subject: " + b"x" * 64 * 1024)
+    many = head(b"Host: a", *(b"ce-e%d: " % number + b"x" * 1000 for number in range(64)))
+    for wire in (one, many):
+        for cut in (0, 4096, 65_537):
+            found: list[Incoming] = []
+            parser = RequestParser(limits, found.append)
+            step = min(cut or SLICE, SLICE)
+            for start in range(0, len(wire), step):
+                parser.feed(wire[start : start + step])
+            assert len(found) == 1
+
+
+def test_the_exact_limits_pass() -> None:
+    found = parse(head(b"Host: a", b"Content-Length: 64") + b"x" * 64)
+    assert len(found[0].request.body) == 64
+    chunk = b"20\r\n" + b"x" * 32 + b"\r\n"
+    found = parse(head(b"Host: a", b"Transfer-Encoding: chunked") + chunk * 2 + b"0\r\n\r\n")
+    assert len(found[0].request.body) == 64
+    assert parse(head(b"Host: a", start=b"GET /" + b"x" * 99 + b" HTTP/1.1"))
+
+
+def test_expect_is_told_before_the_body_and_ignored_in_1_0() -> None:
+    parser = RequestParser(LIMITS, [].append)
+    parser.feed(head(b"Host: a", b"Expect: 100-Continue", b"Content-Length: 5"))
+    assert parser.expects_continue
+    assert parser.in_body
+    parser.feed(b"hello")
+    assert not parser.expects_continue
+    parser = RequestParser(LIMITS, [].append)
+    parser.feed(head(b"Expect: 100-continue", b"Connection: keep-alive", b"Content-Length: 5", start=b"POST / HTTP/1.0"))
+    assert not parser.expects_continue
+
+
+PIECES = st.sampled_from(
+    [SIMPLE, CHUNKED, UPGRADE, UPGRADE_CHUNKED, OLD, b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"Content-Length: 3\r\n"]
+    + [b"Transfer-Encoding: chunked\r\n", b"Upgrade: x\r\nConnection: upgrade\r\n", b"0\r\n\r\n", b"\n", b"\x00", b":"]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(PIECES, st.binary(max_size=40)), max_size=12), st.data())
+def test_any_bytes_give_requests_or_one_refusal_wherever_they_are_cut(pieces: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(pieces)
+
+    def run(cuts: list[int]) -> tuple[list[Incoming], int | None]:
+        found: list[Incoming] = []
+        parser = RequestParser(LIMITS, found.append)
+        try:
+            for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+                parser.feed(stream[start:end])
+        except Refusal as refusal:
+            return found, refusal.status
+        return found, None
+
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=5)))
+    whole, cut = run([]), run(cuts)
+    assert whole[0] == cut[0]
+    assert (whole[1] is None) == (cut[1] is None)
+    assert whole[1] is None or 400 <= whole[1] < 600
