@@ -108,7 +108,7 @@ class _Checker:
         subject = Subject(item, object_name(value), self.faults)
         missing = [name for name in ("apiVersion", "kind") if not isinstance(value.get(name), str) or not value[name]]
         for name in missing:
-            subject.fault((name,), "missing field(s)" if value.get(name) in {None, ""} else text_wanted(value[name]))
+            subject.fault((name,), "missing field(s)" if (value.get(name) or "") == "" else text_wanted(value[name]))
         if missing:
             return None
         group, _, version = value["apiVersion"].rpartition("/")

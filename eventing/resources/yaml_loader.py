@@ -104,7 +104,7 @@ class _Composer:
         merged: list[Node] = []
         for event in self._until(yaml.MappingEndEvent):
             line = event.start_mark.line + 1
-            is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.style is None
+            is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style
             key = self._node(event, depth + 1).value
             value = self._node(next(self._events), depth + 1)
             if is_merge:
