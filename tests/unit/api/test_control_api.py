@@ -1,0 +1,243 @@
+"""The control API over a real server and socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from eventing.api.app import create_app
+from eventing.resources.readiness import readiness
+from eventing.resources.reconcile import Observed, reconcile
+from eventing.resources.store import ObjectStore
+from eventing.resources.validate import validate
+from eventing_sources.github import plugin as github
+
+MANIFEST = """\
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: b, creationTimestamp: null, uid: mine}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: b, namespace: other}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: t}
+spec: {broker: b, subscriber: {uri: 'http://h/'}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+stringData: {token: hunter2}
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Get = Callable[..., Awaitable[Answer]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    loaded = validate([str(tmp_path)], {"GitHubSource": github})
+    store = ObjectStore(loaded.kinds, lambda: 1_700_000_000.0)
+    for resource in loaded.objects:
+        store.put(resource, f"uid-{resource.meta.namespace}-{resource.meta.name}")
+    return store
+
+
+@pytest.fixture
+async def get(store: ObjectStore) -> AsyncIterator[Get]:
+    app = create_app(store, ready=lambda: readiness(store), metrics=lambda: (b"a_total 1\n", "text/plain; version=0.0.4"))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("hunter2")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, log_level="critical"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+
+        def call(path: str, method: str) -> Answer:
+            request = urllib.request.Request(base + path, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=10) as response:
+                    return Answer(response.status, dict(response.headers), response.read())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return Answer(error.code, dict(error.headers), error.read())
+
+        async def run(path: str, method: str = "GET") -> Answer:
+            return await asyncio.to_thread(call, path, method)
+
+        yield run
+        server.should_exit = True
+        await asyncio.wait_for(serving, 10)
+
+
+async def test_an_object(get: Get) -> None:
+    answer = await get("/apis/eventing.knative.dev/v1/namespaces/default/brokers/b")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json == {
+        "apiVersion": "eventing.knative.dev/v1",
+        "kind": "Broker",
+        "metadata": {
+            "name": "b",
+            "namespace": "default",
+            "uid": "uid-default-b",
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": "2023-11-14T22:13:20Z",
+        },
+        "spec": {},
+    }
+
+
+async def test_a_status(get: Get, store: ObjectStore) -> None:
+    objects = [stored.resource for stored in store.all()]
+    uids = {stored.key: stored.uid for stored in store.all()}
+    for key, status in reconcile(objects, Observed(bases=("http://e",), now=0.0, uids=uids)).statuses.items():
+        store.update_status(key, status)
+    for path in ("", "/status"):
+        found = (await get(f"/apis/eventing.knative.dev/v1/namespaces/other/brokers/b{path}")).json
+        assert found["status"]["address"]["url"] == "http://e/other/b"
+        assert {condition["type"] for condition in found["status"]["conditions"]} >= {"Ready", "Addressable"}
+
+
+async def test_lists(get: Get) -> None:
+    found = (await get("/apis/eventing.knative.dev/v1/brokers?limit=500")).json
+    assert (found["kind"], found["apiVersion"], found["metadata"]) == (
+        "BrokerList",
+        "eventing.knative.dev/v1",
+        {"resourceVersion": "4"},
+    )
+    assert [item["metadata"]["namespace"] for item in found["items"]] == ["default", "other"]
+    one = (await get("/apis/eventing.knative.dev/v1/namespaces/other/brokers")).json
+    assert [item["metadata"]["uid"] for item in one["items"]] == ["uid-other-b"]
+    assert (await get("/apis/sources.knative.dev/v1alpha1/githubsources")).json["items"] == []
+
+
+async def test_long_lists(get: Get, store: ObjectStore, tmp_path: Path) -> None:
+    text = "".join(f"---\napiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {{name: x{n:03}}}\n" for n in range(250))
+    (tmp_path / "many.yaml").write_text(text)
+    for resource in validate([str(tmp_path / "many.yaml")], {}).objects:
+        store.put(resource, resource.meta.name)
+    found = (await get("/apis/eventing.knative.dev/v1/namespaces/default/brokers")).json
+    assert [item["metadata"]["name"] for item in found["items"]] == ["b", *(f"x{n:03}" for n in range(250))]
+
+
+async def test_secret_values_are_never_served(get: Get) -> None:
+    for path in ("/api/v1/secrets", "/api/v1/namespaces/default/secrets", "/api/v1/namespaces/default/secrets/s"):
+        answer = await get(path)
+        assert answer.status == 200
+        assert b"hunter2" not in answer.body
+        assert b"aHVudGVyMg" not in answer.body
+    assert answer.json["data"] == {"token": ""}
+
+
+async def test_discovery(get: Get) -> None:
+    assert (await get("/api")).json["versions"] == ["v1"]
+    core = (await get("/api/v1")).json
+    assert [resource["name"] for resource in core["resources"]] == ["secrets", "services"]
+    groups = (await get("/apis")).json["groups"]
+    assert [group["name"] for group in groups] == ["eventing.knative.dev", "sources.knative.dev"]
+    assert groups[1]["preferredVersion"] == {"groupVersion": "sources.knative.dev/v1alpha1", "version": "v1alpha1"}
+    assert (await get("/apis/eventing.knative.dev")).json["kind"] == "APIGroup"
+    resources = (await get("/apis/eventing.knative.dev/v1")).json
+    assert [resource["name"] for resource in resources["resources"]] == [
+        "brokers",
+        "brokers/status",
+        "triggers",
+        "triggers/status",
+    ]
+    assert resources["resources"][0]["kind"] == "Broker"
+
+
+NOT_FOUND = [
+    "/",
+    "/apis/eventing.knative.dev/v2",
+    "/apis/none",
+    "/apis/eventing.knative.dev/v1/channels",
+    "/apis/eventing.knative.dev/v2/brokers",
+    "/apis/eventing.knative.dev/v1/namespaces/default/brokers/none",
+    "/apis/eventing.knative.dev/v1/namespaces/none/brokers/b",
+    "/api/v1/namespaces/default/secrets/s/status",
+    "/api/v1/pods",
+    "/docs",
+    "/openapi.json",
+    "/healthz/",
+]
+
+
+async def test_not_found(get: Get) -> None:
+    answers = {path: await get(path) for path in NOT_FOUND}
+    assert {path: answer.status for path, answer in answers.items()} == dict.fromkeys(NOT_FOUND, 404)
+    for answer in answers.values():
+        assert (answer.json["kind"], answer.json["reason"], answer.json["code"]) == ("Status", "NotFound", 404)
+
+
+async def test_a_missing_object_is_named(get: Get) -> None:
+    found = (await get("/apis/eventing.knative.dev/v1/namespaces/default/brokers/none")).json
+    assert found["message"] == 'brokers.eventing.knative.dev "none" not found'
+    assert found["details"] == {"name": "none", "group": "eventing.knative.dev", "kind": "brokers"}
+
+
+async def test_read_only(get: Get, store: ObjectStore) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = await get("/apis/eventing.knative.dev/v1/namespaces/default/brokers/b", method)
+        assert (method, answer.status, answer.json["reason"]) == (method, 405, "MethodNotAllowed")
+        assert answer.headers["allow"] == "GET"
+    assert len(store.all()) == 4
+
+
+async def test_what_is_not_supported_is_refused_not_ignored(get: Get) -> None:
+    for query in ("watch=true", "watch=1", "labelSelector=a%3Db", "fieldSelector=x", "continue=y"):
+        answer = await get(f"/apis/eventing.knative.dev/v1/brokers?{query}")
+        assert (query, answer.status, answer.json["reason"]) == (query, 400, "BadRequest")
+
+
+async def test_an_unexpected_error_tells_nothing(get: Get) -> None:
+    answer = await get("/broken")
+    assert (answer.status, answer.json["reason"]) == (500, "InternalError")
+    assert b"hunter2" not in answer.body
+
+
+async def test_health_and_metrics(get: Get, store: ObjectStore) -> None:
+    assert (await get("/healthz")).body == b"ok\n"
+    answer = await get("/readyz")
+    assert answer.status == 503
+    assert answer.json["waitingFor"] == [
+        "Broker default/b: not reconciled yet",
+        "Broker other/b: not reconciled yet",
+        "Trigger default/t: not reconciled yet",
+    ]
+    for stored in store.all():
+        if stored.resource.kind.has_status:
+            ready = {"type": "Ready", "status": "True"}
+            store.update_status(stored.key, {"observedGeneration": 1, "conditions": [ready]})
+    answer = await get("/readyz")
+    assert (answer.status, answer.json) == (200, {"ready": True, "waitingFor": []})
+    answer = await get("/metrics")
+    assert (answer.body, answer.headers["content-type"]) == (b"a_total 1\n", "text/plain; version=0.0.4")

@@ -1,0 +1,340 @@
+"""Objects to plan and statuses."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from eventing.event import Event
+from eventing.policy.delivery import DeliveryPolicy
+from eventing.ports.channel import Health
+from eventing.resources.kind_table import Key
+from eventing.resources.plan import Target
+from eventing.resources.reconcile import Observed, Reconciled, Report, reconcile
+from eventing.resources.validate import Loaded
+
+Apply = Callable[..., Loaded]
+
+BASE = "http://127.0.0.1:8080"
+NOW = 1_700_000_000.0
+HEALTHY = Health(ready=True, durability="memory only")
+
+
+def run(loaded: Loaded, **changes: Any) -> Reconciled:
+    uids = {resource.key: f"uid-{resource.meta.namespace}-{resource.meta.name}" for resource in loaded.objects}
+    observed = Observed(bases=(BASE, "http://10.0.0.5:8080"), now=NOW, uids=uids, channel=HEALTHY)
+    return reconcile(loaded.objects, replace(observed, **changes))
+
+
+def conditions(result: Reconciled, kind: str, name: str) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c["status"], c.get("reason", "")) for c in status(result, kind, name)["conditions"]}
+
+
+def status(result: Reconciled, kind: str, name: str, namespace: str = "default") -> Mapping[str, Any]:
+    [found] = [found for key, found in result.statuses.items() if (key.kind, key.namespace, key.name) == (kind, namespace, name)]
+    return found
+
+
+def broker(name: str = "b", spec: str = "{}", metadata: str = "") -> str:
+    return f"apiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {{name: {name}{metadata}}}\nspec: {spec}\n---\n"
+
+
+def trigger(
+    name: str = "t", *, subscriber: str = "{uri: 'http://sub/'}", delivery: str = "null", metadata: str = "", of: str = "b"
+) -> str:
+    return textwrap.dedent(
+        f"""\
+        apiVersion: eventing.knative.dev/v1
+        kind: Trigger
+        metadata: {{name: {name}{metadata}}}
+        spec:
+          broker: {of}
+          filters: [{{exact: {{type: a}}}}]
+          subscriber: {subscriber}
+          delivery: {delivery}
+        ---
+        """
+    )
+
+
+GITHUB = """\
+apiVersion: sources.knative.dev/v1alpha1
+kind: GitHubSource
+metadata: {name: g}
+spec:
+  ownerAndRepository: a/b
+  eventTypes: [push]
+  secretToken: {secretKeyRef: {name: s, key: token}}
+  sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: b}}
+  ceOverrides: {extensions: {team: x}}
+---
+"""
+
+
+def test_a_ready_broker_and_trigger(apply: Apply) -> None:
+    result = run(apply(broker() + trigger()))
+    assert status(result, "Broker", "b")["address"] == {"name": "http", "url": f"{BASE}/default/b"}
+    assert conditions(result, "Broker", "b") == {
+        "Ready": ("True", ""),
+        "IngressReady": ("True", ""),
+        "TriggerChannelReady": ("True", ""),
+        "FilterReady": ("True", ""),
+        "Addressable": ("True", ""),
+        "DeadLetterSinkResolved": ("True", "DeadLetterSinkNotConfigured"),
+    }
+    assert conditions(result, "Trigger", "t") == {
+        "Ready": ("True", ""),
+        "BrokerReady": ("True", ""),
+        "SubscriptionReady": ("True", ""),
+        "DependencyReady": ("True", ""),
+        "SubscriberResolved": ("True", ""),
+        "DeadLetterSinkResolved": ("True", "DeadLetterSinkNotConfigured"),
+    }
+    assert status(result, "Trigger", "t")["subscriberUri"] == "http://sub/"
+    [plan] = result.plan.triggers.values()
+    assert (plan.uid, plan.broker, plan.subscriber) == ("uid-default-t", "uid-default-b", Target("http://sub/"))
+    assert (plan.policy, plan.format, plan.max_in_flight, plan.paused) == (DeliveryPolicy(), "binary", None, False)
+    assert plan.filter.matches(Event({"type": "a"}))
+    assert not plan.filter.matches(Event({"type": "b"}))
+    assert list(result.plan.brokers) == ["uid-default-b"]
+
+
+def test_a_trigger_without_its_broker_is_not_ready_and_not_in_the_plan(apply: Apply) -> None:
+    result = run(apply(trigger()))
+    found = conditions(result, "Trigger", "t")
+    assert found["BrokerReady"] == ("False", "BrokerDoesNotExist")
+    assert found["Ready"] == ("False", "BrokerDoesNotExist")
+    assert found["SubscriptionReady"] == ("Unknown", "SubscriptionNotConfigured")
+    assert result.plan.triggers == {}
+
+
+def test_a_broker_of_another_namespace_is_not_its_broker(apply: Apply) -> None:
+    result = run(apply(broker(metadata=", namespace: other") + trigger()))
+    assert conditions(result, "Trigger", "t")["BrokerReady"] == ("False", "BrokerDoesNotExist")
+
+
+@pytest.mark.parametrize(
+    ("destination", "expected"),
+    [
+        ("{uri: 'https://h/x?y=1'}", Target("https://h/x?y=1")),
+        ("{uri: 'https://h/', CACerts: PEM}", Target("https://h/", ca_certs="PEM")),
+        ("{ref: {apiVersion: v1, kind: Service, name: out}}", Target("http://out.example:8080/")),
+        ("{ref: {apiVersion: v1, kind: Service, name: out}, uri: /path?q=1}", Target("http://out.example:8080/path?q=1")),
+        ("{ref: {apiVersion: v1, kind: Service, name: in}}", Target("http://in.default.svc/")),
+        ("{ref: {apiVersion: v1, kind: Service, name: out, namespace: n}}", Target("http://out.n.svc/")),
+        (
+            "{ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: b}}",
+            Target(f"{BASE}/default/b", broker="uid-default-b"),
+        ),
+        ("{uri: 'http://LOCALHOST:8080/default/b/'}", Target("http://LOCALHOST:8080/default/b/", broker="uid-default-b")),
+        ("{uri: 'http://[::1]:8080/default/b'}", Target("http://[::1]:8080/default/b", broker="uid-default-b")),
+        ("{uri: 'http://10.0.0.5:8080/default/%62?x'}", Target("http://10.0.0.5:8080/default/%62?x", broker="uid-default-b")),
+        ("{uri: 'http://127.0.0.1:8081/default/b'}", Target("http://127.0.0.1:8081/default/b")),
+        ("{uri: 'http://127.0.0.1:8080/default/c'}", Target("http://127.0.0.1:8080/default/c")),
+        ("{uri: 'http://127.0.0.1:8080/default/b/more'}", Target("http://127.0.0.1:8080/default/b/more")),
+    ],
+)
+def test_destinations(apply: Apply, destination: str, expected: Target) -> None:
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: out}\n"
+        "spec: {type: ExternalName, externalName: out.example, ports: [{port: 8080}]}\n---\n"
+    )
+    result = run(apply(service + broker() + trigger(subscriber=destination)))
+    [plan] = result.plan.triggers.values()
+    assert plan.subscriber == expected
+    assert status(result, "Trigger", "t")["subscriberUri"] == expected.url
+
+
+@pytest.mark.parametrize(
+    ("destination", "words"),
+    [
+        ("{ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: none}}", "Broker 'none' does not exist"),
+        ("{ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: b, namespace: n}}", "in namespace 'n'"),
+        ("{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: x}}", "kind 'Service' of group 'serving.knative.dev'"),
+        ("{ref: {apiVersion: v1, kind: Pod, name: x}, uri: /x}", "kind 'Pod' of the core group"),
+    ],
+)
+def test_unresolved_destinations(apply: Apply, destination: str, words: str) -> None:
+    result = run(apply(broker() + trigger(subscriber=destination)))
+    assert conditions(result, "Trigger", "t")["SubscriberResolved"] == ("False", "Unable to get the Subscriber's URI")
+    [condition] = [c for c in status(result, "Trigger", "t")["conditions"] if c["type"] == "Ready"]
+    assert words in condition["message"]
+    assert result.plan.triggers == {}
+    assert "subscriberUri" not in status(result, "Trigger", "t")
+
+
+def test_a_triggers_delivery_replaces_the_brokers_as_a_whole(apply: Apply) -> None:
+    spec = "{delivery: {retry: 9, backoffPolicy: linear, deadLetterSink: {uri: 'http://dead/'}}}"
+    result = run(
+        apply(broker(spec=spec) + trigger("own", delivery="{retry: 2}") + trigger("none") + trigger("empty", delivery="{}"))
+    )
+    plans = {plan.name: plan for plan in result.plan.triggers.values()}
+    assert (plans["own"].policy.retry, plans["own"].policy.backoff, plans["own"].dead_letter) == (2, "exponential", None)
+    assert (plans["none"].policy.retry, plans["none"].policy.backoff) == (9, "linear")
+    assert plans["none"].dead_letter == Target("http://dead/")
+    assert (plans["empty"].policy.retry, plans["empty"].dead_letter) == (0, None)
+    assert status(result, "Trigger", "none")["deadLetterSinkUri"] == "http://dead/"
+    assert "deadLetterSinkUri" not in status(result, "Trigger", "own")
+    assert status(result, "Broker", "b")["deadLetterSinkUri"] == "http://dead/"
+
+
+def test_delivery_in_numbers(apply: Apply) -> None:
+    text = "{backoffDelay: PT2S, timeout: PT1M, retryAfterMax: PT0S, format: json, deadLetterSink: {uri: 'http://d/'}}"
+    [plan] = run(apply(broker() + trigger(delivery=text))).plan.triggers.values()
+    assert plan.policy == DeliveryPolicy(retry=0, delay=2.0, timeout=60.0, retry_after_max=0.0, cap=600.0)
+    assert plan.format == "json"
+
+
+def test_an_unresolved_dead_letter_sink_keeps_it_out(apply: Apply) -> None:
+    sink = "{deadLetterSink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: none}}}"
+    result = run(apply(broker() + trigger(delivery=sink)))
+    assert conditions(result, "Trigger", "t")["DeadLetterSinkResolved"][0] == "False"
+    assert conditions(result, "Trigger", "t")["Ready"][0] == "False"
+    assert result.plan.triggers == {}
+    result = run(apply(broker(spec=f"{{delivery: {sink}}}") + trigger(delivery="{retry: 1}")))
+    assert conditions(result, "Broker", "b")["Ready"][0] == "False"
+    assert conditions(result, "Trigger", "t")["BrokerReady"] == ("False", "Unable to get the dead letter sink's URI")
+    assert (result.plan.brokers, result.plan.triggers) == ({}, {})
+
+
+def test_the_brokers_dead_letter_reference_is_resolved_for_its_triggers(apply: Apply) -> None:
+    spec = "{delivery: {deadLetterSink: {ref: {apiVersion: v1, kind: Service, name: d}}}}"
+    [plan] = run(apply(broker(spec=spec) + trigger())).plan.triggers.values()
+    assert plan.dead_letter == Target("http://d.default.svc/")
+
+
+def test_options_reach_the_plan(apply: Apply) -> None:
+    text = trigger(metadata=", annotations: {eventing-engine.dev/max-in-flight: '3', eventing-engine.dev/paused: 'true'}")
+    [plan] = run(apply(broker() + text)).plan.triggers.values()
+    assert (plan.max_in_flight, plan.paused) == (3, True)
+
+
+def test_ready_only_once_the_dispatcher_took_it_up(apply: Apply) -> None:
+    loaded = apply(broker() + trigger())
+    result = run(loaded, subscribed=frozenset())
+    assert conditions(result, "Trigger", "t")["Ready"] == ("Unknown", "SubscriptionNotConfigured")
+    assert list(result.plan.triggers) == ["uid-default-t"]
+    result = run(loaded, subscribed={"uid-default-t"})
+    assert conditions(result, "Trigger", "t")["Ready"] == ("True", "")
+
+
+def test_a_channel_out_of_order_shows_and_stays_in_the_plan(apply: Apply) -> None:
+    loaded = apply(broker() + trigger())
+    full = Health(ready=False, durability="x", reason="DiskFull", message="no room")
+    result = run(loaded, channel=full)
+    assert conditions(result, "Broker", "b")["TriggerChannelReady"] == ("False", "DiskFull")
+    assert conditions(result, "Trigger", "t")["Ready"] == ("False", "DiskFull")
+    assert list(result.plan.triggers) == ["uid-default-t"]
+    assert conditions(run(loaded, channel=None), "Trigger", "t")["Ready"] == ("Unknown", "ChannelNotOpen")
+
+
+def test_what_has_no_effect_is_a_warning(apply: Apply) -> None:
+    text = broker(
+        spec="{config: {apiVersion: v1, kind: ConfigMap, name: c, namespace: n}}",
+        metadata=", annotations: {eventing.knative.dev/broker.class: Kafka}",
+    )
+    result = run(apply(text))
+    warnings = [c for c in status(result, "Broker", "b")["conditions"] if c.get("severity") == "Warning"]
+    assert [(c["type"], c["status"], c["reason"]) for c in warnings] == [
+        ("BrokerClassSupported", "False", "BrokerClassIgnored"),
+        ("ConfigSupported", "False", "ConfigIgnored"),
+    ]
+    assert conditions(result, "Broker", "b")["Ready"] == ("True", "")
+
+
+def test_times_move_only_with_a_status(apply: Apply) -> None:
+    loaded = apply(broker() + trigger())
+    first = run(loaded, subscribed=frozenset())
+    second = run(loaded, now=NOW + 60, statuses=first.statuses)
+
+    def times(result: Reconciled) -> dict[str, str]:
+        return {c["type"]: c["lastTransitionTime"] for c in status(result, "Trigger", "t")["conditions"]}
+
+    assert times(first)["Ready"] == "2023-11-14T22:13:20Z"
+    assert times(second) == times(first) | {"Ready": "2023-11-14T22:14:20Z", "SubscriptionReady": "2023-11-14T22:14:20Z"}
+    third = run(loaded, now=NOW + 120, statuses=second.statuses)
+    assert third.statuses == second.statuses
+
+
+def test_observed_generation(apply: Apply) -> None:
+    loaded = apply(broker())
+    assert status(run(loaded), "Broker", "b")["observedGeneration"] == 1
+    assert status(run(loaded, generations={loaded.objects[0].key: 4}), "Broker", "b")["observedGeneration"] == 4
+
+
+def test_a_source(apply: Apply) -> None:
+    loaded = apply(broker() + GITHUB)
+    result = run(loaded)
+    found = status(result, "GitHubSource", "g")
+    assert found["address"]["url"] == f"{BASE}/default/githubsources/g"
+    assert found["sinkUri"] == f"{BASE}/default/b"
+    assert conditions(result, "GitHubSource", "g") == {
+        "Ready": ("Unknown", "NotReported"),
+        "SinkProvided": ("True", ""),
+        "SecretsProvided": ("Unknown", "NotReported"),
+        "WebhookConfigured": ("Unknown", "NotReported"),
+    }
+    [plan] = result.plan.sources.values()
+    assert (plan.path, plan.sink.broker, plan.extensions) == ("/default/githubsources/g", "uid-default-b", {"team": "x"})
+
+    reports = {
+        "SecretsProvided": Report(False, "SecretTokenNotFound", "m"),
+        "WebhookConfigured": Report(True),
+        "More": Report(True),
+    }
+    result = run(loaded, reports={"uid-default-g": reports}, receivers=())
+    assert conditions(result, "GitHubSource", "g")["Ready"] == ("False", "SecretTokenNotFound")
+    assert conditions(result, "GitHubSource", "g")["More"] == ("True", "")
+    assert "address" not in status(result, "GitHubSource", "g")
+    result = run(loaded, reports={"uid-default-g": {name: Report(True) for name in reports}}, receivers={plan.path})
+    assert conditions(result, "GitHubSource", "g")["Ready"] == ("True", "")
+
+
+def test_a_source_without_its_sink_does_not_run(apply: Apply) -> None:
+    result = run(apply(GITHUB), reports={"uid-default-g": {"SinkProvided": Report(True)}})
+    assert conditions(result, "GitHubSource", "g")["SinkProvided"] == ("False", "SinkNotFound")
+    assert conditions(result, "GitHubSource", "g")["Ready"] == ("False", "SinkNotFound")
+    assert result.plan.sources == {}
+
+
+def test_dependencies(apply: Apply) -> None:
+    def text(kind: str, name: str) -> str:
+        reference = f'{{"apiVersion": "sources.knative.dev/v1alpha1", "kind": "{kind}", "name": "{name}"}}'
+        return trigger(metadata=f", annotations: {{knative.dev/dependency: '{reference}'}}")
+
+    result = run(apply(broker() + text("GitHubSource", "none")))
+    assert conditions(result, "Trigger", "t")["DependencyReady"] == ("False", "DependencyDoesNotExist")
+    loaded = apply(broker() + GITHUB + text("GitHubSource", "g"))
+    result = run(loaded)
+    assert conditions(result, "Trigger", "t")["DependencyReady"] == ("Unknown", "NotReported")
+    assert list(result.plan.triggers) == ["uid-default-t"], "a weak dependency must not cost events"
+    reports = {"uid-default-g": dict.fromkeys(("SecretsProvided", "WebhookConfigured"), Report(True))}
+    assert conditions(run(loaded, reports=reports), "Trigger", "t")["Ready"] == ("True", "")
+
+
+def test_retired_uids_reach_the_plan(apply: Apply) -> None:
+    assert run(apply(broker()), retired={"old": 5.0}).plan.retired == {"old": 5.0}
+
+
+def test_the_order_of_objects_does_not_matter(apply: Apply) -> None:
+    loaded = apply(trigger() + GITHUB + broker())
+    backwards = replace(loaded, objects=tuple(reversed(loaded.objects)))
+    assert run(loaded).statuses == run(backwards).statuses
+    assert run(loaded).plan == run(backwards).plan
+
+
+def test_an_object_without_uid_is_an_error(apply: Apply) -> None:
+    with pytest.raises(KeyError):
+        run(apply(broker()), uids={Key("x", "y", "z", "w"): "u"})
+
+
+def test_a_public_url_with_a_path(apply: Apply) -> None:
+    text = broker() + trigger(subscriber="{uri: 'https://events.example/in/default/b'}")
+    result = run(apply(text), bases=("https://events.example/in/", BASE))
+    assert status(result, "Broker", "b")["address"] == {"name": "https", "url": "https://events.example/in/default/b"}
+    [plan] = result.plan.triggers.values()
+    assert plan.subscriber.broker == "uid-default-b"
