@@ -74,7 +74,7 @@ class SqliteChannel:
         except BaseException:
             self._ownership.release()
             raise
-        self._open = True
+        self._open = self._queries.usable = True
 
     async def close(self) -> None:
         writer = self._writer
@@ -86,12 +86,13 @@ class SqliteChannel:
             for reader in list(view.readers.values()):
                 reader.end(closed)
         self._documents.wake()
+        # The writer closes last: the last connection moves the write-ahead log into the file.
+        await self._queries.close()
         try:
             await writer.stop(CLOSE_TIMEOUT)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            await self._queries.close()
         self._ownership.release()
 
     def now(self) -> float:

@@ -54,11 +54,14 @@ def insert(tx: Transaction, broker: BrokerBook, encoded: EncodedEntry) -> None:
         "INSERT OR IGNORE INTO backlog VALUES(?, ?, ?, ?, ?, ?, ?)",
         (lane.number, position, broker.number, entry.due, entry.attempts, size, encoded.detail),
     ).rowcount
+    due = entry.due
     if inserted:
         _count(tx, lane, 1, size)
-        lane.lower(entry.due, position)
+        lane.lower(due, position)
+    elif entry.lease is not None:
+        due = tx.execute("SELECT due FROM backlog WHERE lane = ? AND position = ?", (lane.number, position)).fetchone()[0]
     if entry.lease is not None and position not in lane.leases:
-        lane.lease(position, entry.lease.token, entry.lease.until, entry.due)
+        lane.lease(position, entry.lease.token, entry.lease.until, due)
         tx.undo(lambda: lane.leases.pop(position, None))
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from eventing.errors import ChannelCorrupt, ChannelUnavailable
+from eventing.errors import ChannelClosed, ChannelCorrupt, ChannelUnavailable
 from eventing_channels.sqlite import database, failures
 from eventing_channels.sqlite.failures import Kind
 
@@ -23,10 +23,14 @@ class Queries:
     def __init__(self, path: Path, broken: Callable[[ChannelCorrupt], None]) -> None:
         self._path, self._broken = path, broken
         self._connection: sqlite3.Connection | None = None
+        self.usable = False
+        """Between the channel's open and close."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="eventing-sqlite-reader")
 
     async def run(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Raises `ChannelUnavailable`, `ChannelCorrupt`."""
+        """Raises `ChannelUnavailable`, `ChannelCorrupt`, `ChannelClosed`."""
+        if not self.usable:
+            raise ChannelClosed("the channel isn't open")
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._executor, self._run, query)
@@ -63,5 +67,6 @@ class Queries:
 
     async def close(self) -> None:
         """Close the connection in its thread, then end the thread."""
+        self.usable = False
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown(wait=True)

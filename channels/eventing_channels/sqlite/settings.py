@@ -17,8 +17,8 @@ class Settings:
     """``min_free``: bytes the disk keeps free, below which appends are refused; None: a share of the disk (docs/adr/0002).
     ``retention``: seconds an event is kept after nobody needs it. ``max_bytes``: of each broker's log.
     ``ballast``: bytes of the reserve file. ``queue_bytes``: of appends that wait. ``patience``: seconds an append may wait.
-    ``cache_records``/``cache_bytes``: what a reader takes over from memory. ``checkpoint_bytes``/``wal_limit``: of the write-ahead
-    log.
+    ``cache_records``/``cache_bytes``: what a reader takes over from memory. ``checkpoint_bytes``/``wal_limit``: of the
+    write-ahead log.
     """
 
     path: Path
