@@ -97,7 +97,8 @@ class ServerConnection(asyncio.Protocol):
         transport = self._transport
         if self._phase is _Phase.ENDED or transport is None or transport.get_extra_info("sslcontext") is not None:
             return False
-        return self._current is not None or bool(self._queue) or bool(self._unparsed)
+        self._advance()
+        return self._transport is not None and not transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         state = self._state
@@ -218,7 +219,7 @@ class ServerConnection(asyncio.Protocol):
             self._read_on()
         elif self._eof:
             self._end()
-        else:
+        elif self._phase is not _Phase.IDLE:  # empty lines between requests don't prolong it
             self._phase = _Phase.IDLE
             self.deadline = monotonic() + self._state.limits.idle_timeout
 
@@ -243,7 +244,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _handle(self, incoming: Incoming) -> None:
         state = self._state
-        self._current = incoming
+        self._current, self._phase = incoming, _Phase.HANDLING
         state.unanswered += 1
         if state.held > state.limits.max_held:
             refusal = self._overloaded("overload", "too many requests at once")
