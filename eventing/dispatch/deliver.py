@@ -18,6 +18,9 @@ from eventing.ports.records import EntryResult, Failure, Lane, NewEntry
 from eventing.resources.plan import Target
 from eventing.telemetry.logs import Log
 
+FAULT_POINTS: tuple[str, ...] = ("deliver.answered",)
+"""Steps at which a crash test may end the process (`ChannelContext.fault`): answered, and nothing of it settled."""
+
 
 class Deliverer:
     """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to."""
