@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -121,25 +121,36 @@ def test_small_commands_import_nothing_big(arguments: list[str], big: set[str]) 
     assert not imported & big
 
 
-def test_an_output_nobody_reads_is_no_complaint() -> None:
+@pytest.fixture
+def broken_pipe() -> Iterator[int]:
+    """A file descriptor whose reader is gone."""
     reading, writing = os.pipe()
     os.close(reading)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "eventing", "version"], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60
-        )
-    finally:
-        os.close(writing)
-    assert done.stderr == b""
-    assert done.returncode == 1
+    yield writing
+    os.close(writing)
 
 
-def test_errors_nobody_reads_are_no_complaint() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    command = [sys.executable, "-m", "eventing", "send", "http://127.0.0.1:1/", "--type", "t", "--source", "s"]
-    try:
-        done = subprocess.run(command, stderr=writing, stdout=subprocess.PIPE, check=False, timeout=60)
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stdout) == (1, b"")
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+REFUSED = ["send", "http://127.0.0.1:1/", "--type", "t", "--source", "s"]
+
+
+def test_an_output_nobody_reads_is_no_complaint(broken_pipe: int) -> None:
+    command = [sys.executable, "-m", "eventing", "version"]
+    done = subprocess.run(command, stdout=broken_pipe, stderr=subprocess.PIPE, env=BUFFERED, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_output_that_waits_for_nobody_is_no_complaint(broken_pipe: int) -> None:
+    code = f"import sys; sys.stdout.write('x'); from eventing.cli import main; sys.exit(main({REFUSED!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=broken_pipe, stderr=subprocess.PIPE, env=BUFFERED, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (1, b"eventing: connection refused by 127.0.0.1:1\n")
+
+
+def test_errors_nobody_reads_are_no_complaint(broken_pipe: int) -> None:
+    code = f"import sys; from eventing.cli import main; code = main({REFUSED!r}); print('returned', code)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=broken_pipe, stdout=subprocess.PIPE, env=BUFFERED, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, b"returned 1\n")
