@@ -6,20 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from eventing.kinds.conditions import Condition
-
 READY = "Ready"
 WAITING = frozenset(
     ("", "ChannelNotOpen", "BrokerNotConfigured", "DependencyNotConfigured", "SubscriptionNotConfigured", "NotReported")
 )
 """Reasons of Unknown that say no more than "not yet"; any other is an answer."""
-
-Status = Literal["True", "False", "Unknown"]
-
-
-def status_of(value: bool | None) -> Status:
-    """None is Unknown."""
-    return "Unknown" if value is None else "True" if value else "False"
 
 
 def timestamp(now: float) -> str:
@@ -29,15 +20,18 @@ def timestamp(now: float) -> str:
 
 class Conditions:
     """``previous``: the object's last status, whose transition times stay where a status is the same as before.
-    ``now``: seconds since the epoch."""
+    ``now``: as `timestamp` writes it.
 
-    def __init__(self, previous: Mapping[str, Any] | None, now: float) -> None:
-        self._times: dict[str, tuple[str, str]] = {
-            condition["type"]: (condition["status"], condition["lastTransitionTime"])
-            for condition in (previous or {}).get("conditions", ())
+    Conditions are plain mappings in the form of `kinds.conditions.Condition`: there are six of them for each of thousands of
+    triggers, and a model for each costs more than all the rest of reconciling.
+    """
+
+    def __init__(self, previous: Mapping[str, Any] | None, now: str) -> None:
+        self._before: dict[str, Mapping[str, str]] = {
+            condition["type"]: condition for condition in (previous or {}).get("conditions", ())
         }
-        self._now = timestamp(now)
-        self._conditions: dict[str, Condition] = {}
+        self._now = now
+        self._conditions: dict[str, dict[str, str]] = {}
 
     def mark(
         self,
@@ -49,35 +43,29 @@ class Conditions:
         severity: Literal["", "Warning", "Info"] = "",
     ) -> None:
         """Set a condition; None is Unknown. One with a severity has no say in Ready."""
-        word = status_of(status)
-        before = self._times.get(type_)
-        since = before[1] if before is not None and before[0] == word else self._now
-        self._conditions[type_] = Condition(
-            type=type_, status=word, reason=reason, message=message, severity=severity, last_transition_time=since
-        )
-
-    def status(self, type_: str) -> str | None:
-        found = self._conditions.get(type_)
-        return found.status if found else None
+        word = "Unknown" if status is None else "True" if status else "False"
+        before = self._before.get(type_)
+        since = before["lastTransitionTime"] if before is not None and before["status"] == word else self._now
+        condition = {"type": type_, "status": word, "lastTransitionTime": since}
+        for name, value in (("reason", reason), ("message", message), ("severity", severity)):
+            if value:
+                condition[name] = value
+        self._conditions[type_] = condition
 
     def finish(self) -> list[dict[str, str]]:
         """All conditions by type, Ready among them: False if one is, else Unknown if one is, else True, with the reason and
         message of the first such one in the order they were marked (Knative common specification, "Error Signalling")."""
-        deciding = [condition for condition in self._conditions.values() if not condition.severity]
-        blamed = next((c for word in ("False", "Unknown") for c in deciding if c.status == word), None)
+        deciding = [condition for condition in self._conditions.values() if "severity" not in condition]
+        blamed = next((c for word in ("False", "Unknown") for c in deciding if c["status"] == word), None)
         if blamed is None:
             self.mark(READY, True)
         else:
-            self.mark(READY, False if blamed.status == "False" else None, blamed.reason, blamed.message)
-        return [_written(self._conditions[type_]) for type_ in sorted(self._conditions)]
+            status = False if blamed["status"] == "False" else None
+            self.mark(READY, status, blamed.get("reason", ""), blamed.get("message", ""))
+        return [self._conditions[type_] for type_ in sorted(self._conditions)]
 
 
 def find(status: Mapping[str, Any] | None, type_: str = READY) -> Mapping[str, str] | None:
     """The condition of that type in a written status."""
     conditions: Iterable[Mapping[str, str]] = (status or {}).get("conditions", ())
     return next((condition for condition in conditions if condition["type"] == type_), None)
-
-
-def _written(condition: Condition) -> dict[str, str]:
-    """As in a status: empty members are left out."""
-    return {name: value for name, value in condition.model_dump(by_alias=True).items() if value}

@@ -10,7 +10,7 @@ from eventing.kinds.destination import Destination
 from eventing.kinds.source import SourceSpec
 from eventing.ports.channel import Health
 from eventing.resources.annotations import BROKER_CLASS, dependency
-from eventing.resources.conditions import Conditions, find
+from eventing.resources.conditions import Conditions, find, timestamp
 from eventing.resources.delivery import effective, policy_of
 from eventing.resources.kind_table import BROKER, EVENTING, TRIGGER, Key
 from eventing.resources.model import BrokerSpec, Resource, TriggerSpec
@@ -86,6 +86,7 @@ def reconcile(objects: Sequence[Resource], observed: Observed) -> Reconciled:
 class _Reconciler:
     def __init__(self, objects: Sequence[Resource], observed: Observed) -> None:
         self._observed = observed
+        self._now = timestamp(observed.now)
         self._resolver = Resolver(objects, observed.bases, observed.uids)
         self._by_key = {resource.key: resource for resource in objects}
         self.brokers: dict[str, BrokerPlan] = {}
@@ -205,7 +206,7 @@ class _Reconciler:
         self._finish(resource, conditions, status)
 
     def _conditions(self, resource: Resource) -> Conditions:
-        return Conditions(self._observed.statuses.get(resource.key), self._observed.now)
+        return Conditions(self._observed.statuses.get(resource.key), self._now)
 
     def _dead_letter(
         self, owner: Resource, sink: Destination | None, conditions: Conditions, status: dict[str, Any]

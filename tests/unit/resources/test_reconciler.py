@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from eventing.event import Event
+from eventing.kinds.conditions import Condition
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.channel import Health
 from eventing.resources.kind_table import Key
@@ -338,3 +339,10 @@ def test_a_public_url_with_a_path(apply: Apply) -> None:
     assert status(result, "Broker", "b")["address"] == {"name": "https", "url": "https://events.example/in/default/b"}
     [plan] = result.plan.triggers.values()
     assert plan.subscriber.broker == "uid-default-b"
+
+
+def test_conditions_have_the_form_of_the_kind(apply: Apply) -> None:
+    result = run(apply(broker(spec="{config: {apiVersion: v1, kind: ConfigMap, name: c}}") + trigger() + GITHUB))
+    for found in result.statuses.values():
+        for condition in found["conditions"]:
+            Condition.model_validate(condition, by_alias=True, by_name=False)
