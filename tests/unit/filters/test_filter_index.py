@@ -100,7 +100,7 @@ def event(**attributes: AttributeValue) -> Event:
 def asked(shape: object, happened: Event, count: int = 2000) -> tuple[int, list[int]]:
     assert callable(shape)
     counters = [Counting() for _ in range(count)]
-    index: FilterIndex[int] = FilterIndex((number, All((shape(number), counters[number]))) for number in range(count))
+    index: FilterIndex[int] = FilterIndex((number, All((counters[number], shape(number)))) for number in range(count))
     found = index.match(happened)
     return sum(counter.asked for counter in counters), found
 

@@ -73,10 +73,18 @@ class Gates(RuleBasedStateMachine):
     @rule(count=st.integers(1, 30))
     def fail(self, count: int) -> None:
         for _ in range(min(count, self.running)):
+            open_before = self.gate.reason(self.now) == "breaker"
             self.gate.failed(self.now)
             self.running -= 1
             self.row += 1
-            if self.breaker and self.row == FAILURES:
+            opens = self.gate.reason(self.now) == "breaker" and not open_before
+            if self.breaker and self.restricted_since is None and not self.paused and self.now >= self.held:
+                # Never opened or paused before: it opens at the twentieth failure in a row, and not sooner.
+                assert opens is (self.row == FAILURES)
+            if self.breaker and self.restricted_since is None and self.row == FAILURES:
+                opens = True
+            if opens:
+                assert self.breaker
                 self.restricted_since = 0
                 self.open_until = self.now + FIRST_PAUSE
 
