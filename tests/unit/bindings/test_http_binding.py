@@ -263,6 +263,7 @@ def test_a_malformed_event_in_an_answer_is_an_error(headers: Headers, body: byte
         ("Euro € 😀", b"Euro%20%E2%82%AC%20%F0%9F%98%80"),
         ("100%", b"100%25"),
         ('say "x"', b"say%20%22x%22"),
+        ('"', b"%22"),
         ("\xa0", b"%C2%A0"),
         (" ", b"%20"),
         ("", b""),

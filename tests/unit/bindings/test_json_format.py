@@ -293,6 +293,11 @@ def test_version_0_3_bytes_go_out_as_base64_data() -> None:
     }
 
 
+def test_version_0_3_says_base64_only_where_it_is() -> None:
+    event = Event(OLD | {"datacontentencoding": "base64", "datacontenttype": "application/json"}, b'"QQ=="')
+    assert json.loads(json_format.encode(event)) == {**OLD, "datacontenttype": "application/json", "data": "QQ=="}
+
+
 # Out ---------------------------------------------------------------------------------------------------------------
 
 
