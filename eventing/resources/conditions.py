@@ -47,9 +47,8 @@ class Conditions:
         before = self._before.get(type_)
         since = before["lastTransitionTime"] if before is not None and before["status"] == word else self._now
         condition = {"type": type_, "status": word, "lastTransitionTime": since}
-        for name, value in (("reason", reason), ("message", message), ("severity", severity)):
-            if value:
-                condition[name] = value
+        said = (("reason", reason), ("message", message), ("severity", severity))
+        condition |= {name: value for name, value in said if value}
         self._conditions[type_] = condition
 
     def finish(self) -> list[dict[str, str]]:

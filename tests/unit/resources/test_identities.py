@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from eventing.errors import ChannelUnavailable, ChannelUnsupported, Conflict
+from eventing.ports.channel import ChannelContext
 from eventing.ports.documents import Change, Document
 from eventing.resources.identity import COLLECTION, GRACE, Claim, Identities, claims_of, document_name
 from eventing.resources.kind_table import Key
+from eventing_channels.memory import open_channel
 
 
 class Store:
@@ -169,6 +172,22 @@ async def test_a_channel_that_is_down_is_said_plainly() -> None:
     store.put = put_fails  # type: ignore[method-assign]
     with pytest.raises(ChannelUnavailable):
         await identities.claim([Claim(key(f"{number}")) for number in range(100)], 1.0)
+
+
+async def test_over_a_real_channel(tmp_path: Path) -> None:
+    channel = open_channel("memory://", ChannelContext(data_dir=tmp_path))
+    await channel.open()
+    try:
+        claims = [Claim(key(f"t{number}"), "b") for number in range(200)]
+        one, two = await asyncio.gather(*(Identities(channel.documents).claim(claims, 1.0) for _ in range(2)))
+        assert one.uids == two.uids
+        gone = await Identities(channel.documents).claim(claims[1:], 2.0)
+        uid = one.uids[key("t0")]
+        assert list(gone.retired) == [uid]
+        await Identities(channel.documents).forget(uid)
+        assert (await Identities(channel.documents).claim(claims, 3.0)).uids[key("t0")] != uid
+    finally:
+        await channel.close()
 
 
 def test_claims_of_objects(apply) -> None:  # type: ignore[no-untyped-def]
