@@ -78,7 +78,9 @@ class MemoryBacklog:
                 dropped += 1
         return dropped
 
-    def _held(self, broker: str, keys: Sequence[tuple[EntryKey, str]]) -> list[tuple[EntryKey, LaneStore | None, Waiting | None]]:
+    def _held(
+        self, broker: str, keys: Sequence[tuple[EntryKey, str]]
+    ) -> Sequence[tuple[EntryKey, LaneStore | None, Waiting | None]]:
         lanes = self._log(broker).lanes
         found = []
         for key, token in keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 _MIB = 1 << 20
 CHECK_EVERY = 0.1
@@ -80,12 +81,21 @@ class Space:
         unfinished = self._ballast_path.with_name(self._ballast_path.name + ".new")
         try:
             with unfinished.open("wb") as file:
-                for _ in range(0, self._ballast, _MIB):
-                    # Zeros may take no blocks on a file system that compresses.
-                    file.write(os.urandom(_MIB))
-                file.flush()
+                _allocate(file, self._ballast)
                 os.fsync(file.fileno())
             unfinished.rename(self._ballast_path)
         except OSError:
             # Room went away meanwhile: the next look tries again.
             unfinished.unlink(missing_ok=True)
+
+
+def _allocate(file: BinaryIO, size: int) -> None:
+    """Blocks that are really there, not a hole."""
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except (AttributeError, OSError):
+        # Not on every system and file system. Zeros may take no blocks where the file system compresses.
+        file.seek(0)
+        for _ in range(0, size, _MIB):
+            file.write(os.urandom(_MIB))
+        file.flush()
