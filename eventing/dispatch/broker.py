@@ -96,7 +96,9 @@ class BrokerDispatcher:
                     self._lanes[plan.uid, kind].refresh()
                 lane = self._lanes[plan.uid, kind]
                 lane.plan = plan
-                lane.gate.configure(lane.slots, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER)
+                lane.gate.configure(
+                    plan.max_in_flight or DEFAULT_SLOTS, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER
+                )
                 if plan.paused and kind is Lane.SUBSCRIBER:
                     lane.gate.pause()
                 else:
@@ -142,12 +144,18 @@ class BrokerDispatcher:
         self._broker_metrics.gauges = lambda: BrokerGauges(self._lag(), self._window.events)
         self._dead_bytes = await self._channel.dead_letters.size(self.plan.uid)
         self._dead_letters = await self._channel.dead_letters.count(self.plan.uid)
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            tasks.create_task(self._settler.run(), name=f"settle {self._name}")
-            tasks.create_task(self._backlog.run(), name=f"backlog {self._name}")
-            tasks.create_task(self._hand_over_late(), name=f"hand over {self._name}")
-            self._reader_task = tasks.create_task(self._read(), name=f"read {self._name}")
+        reader = self._reader = await self._channel.reader(self.plan.uid)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._settler.run(), name=f"settle {self._name}")
+                tasks.create_task(self._backlog.run(), name=f"backlog {self._name}")
+                tasks.create_task(self._hand_over_late(), name=f"hand over {self._name}")
+                self._reader_task = tasks.create_task(self._read(reader), name=f"read {self._name}")
+        finally:
+            # Not before everything that was read is settled: what a closed reader gave out is for the next one.
+            self._reader = None
+            await reader.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
@@ -163,27 +171,22 @@ class BrokerDispatcher:
     def _lag(self) -> int:
         return self._reader.wanted() if self._reader is not None else 0
 
-    async def _read(self) -> None:
+    async def _read(self, reader: Reader) -> None:
         pause = FIRST_PAUSE
-        reader = self._reader = await self._channel.reader(self.plan.uid)
-        try:
-            self.started.set()
-            while True:
-                events, size = await self._window.room()
-                try:
-                    records = await reader.read(min(events, READ_AHEAD), size)
-                except ChannelUnavailable as error:
-                    self._log.warning("events can't be read, trying again", broker=self._name, reason=str(error), pause=pause)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-                pause = FIRST_PAUSE
-                now = self._loop.time()
-                for record in records:
-                    self._start(record, now)
-        finally:
-            self._reader = None
-            await reader.close()
+        self.started.set()
+        while True:
+            events, size = await self._window.room()
+            try:
+                records = await reader.read(min(events, READ_AHEAD), size)
+            except ChannelUnavailable as error:
+                self._log.warning("events can't be read, trying again", broker=self._name, reason=str(error), pause=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            pause = FIRST_PAUSE
+            now = self._loop.time()
+            for record in records:
+                self._start(record, now)
 
     def _start(self, record: Record, now: float) -> None:
         flight = Flight(record, now)

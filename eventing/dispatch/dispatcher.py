@@ -41,7 +41,7 @@ class Dispatcher:
         self._settings = settings
         self._fault = fault
         self._sender = Sender(client, channel, max_reply=settings.max_reply, wall=settings.wall)
-        self._shares = Shares(Budget(settings.memory_bytes, largest=settings.largest))
+        self._shares = Shares(Budget(settings.memory_bytes, largest=settings.largest), settings.connections)
         self._janitor = Janitor(channel, metrics, log, settings, lambda: self._plan, forgotten=forgotten)
         self._plan = Plan()
         self._brokers: dict[str, tuple[BrokerDispatcher, asyncio.Task[None]]] = {}

@@ -62,7 +62,7 @@ class DeliveryLane:
     @property
     def slots(self) -> int:
         """How many deliveries of this lane run at once in this process."""
-        return self.plan.max_in_flight or DEFAULT_SLOTS
+        return min(self.plan.max_in_flight or DEFAULT_SLOTS, self._shares.slots())
 
     def free(self) -> int:
         """Slots that neither a running nor a queued delivery has."""
@@ -71,11 +71,11 @@ class DeliveryLane:
     def takes(self, size: int, now: float) -> str:
         """Take a first delivery's bytes so that it may be pushed; the answer is empty then, else the word for why it goes
         to the backlog instead."""
-        if self.behind:
-            return "behind"
         reason = self.gate.reason(now)
         if reason is not None:
             return reason
+        if self.behind:
+            return "behind"
         if self.gate.running < self.slots and self.gate.allowed(now) <= 0:
             return "breaker"  # half open: what may start is for the backlog
         if self.stopped:

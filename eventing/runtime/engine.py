@@ -28,7 +28,7 @@ from eventing.runtime.faults import fault_points
 from eventing.runtime.objects import Objects
 from eventing.runtime.plugins import make_channel
 from eventing.runtime.secrets import Secrets
-from eventing.runtime.sockets import base_url, bind
+from eventing.runtime.sockets import base_url, bind, raise_descriptor_limit
 from eventing.settings import Settings
 from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
@@ -60,6 +60,7 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
     if settings.tls_cert is not None and settings.tls_key is not None:
         tls = server_context(settings.tls_cert, settings.tls_key)
     fault = fault_points(settings.fault)
+    raise_descriptor_limit()
     async with AsyncExitStack() as stack:
         data = stack.enter_context(bind(settings.host, settings.port, "--port"))
         control = stack.enter_context(bind(settings.control_host, settings.control_port, "--control-port"))
@@ -135,8 +136,9 @@ class _Engine:
         self._channel = channel
         self.store = ObjectStore(loaded.kinds, clock=channel.now)
         self._given = [resource.key for resource in loaded.objects]
+        limits = ClientLimits(max_response=max(settings.max_event_size, ClientLimits().max_response))
         self.client = HttpClient(
-            limits=ClientLimits(max_response=max(settings.max_event_size, ClientLimits().max_response)),
+            limits=limits,
             resolver=Resolver(log=log),
             log=log,
         )

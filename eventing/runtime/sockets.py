@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import resource
 import socket
 
 from eventing.errors import InvalidSetting
+
+DESCRIPTORS = 65536
 
 
 def bind(host: str, port: int, option: str) -> socket.socket:
@@ -34,3 +38,13 @@ def base_url(host: str, port: int, *, tls: bool) -> str:
     if ":" in shown:
         shown = f"[{shown}]"
     return f"{'https' if tls else 'http'}://{shown}:{port}"
+
+
+def raise_descriptor_limit() -> None:
+    """Use as many descriptors as the system grants: connections are what a broker is made of."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    with contextlib.suppress(ValueError, OSError):  # it stays as it is: the limits on connections follow it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

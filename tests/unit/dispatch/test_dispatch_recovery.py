@@ -1,0 +1,148 @@
+"""Restarts, drains and a store that fails: nothing is lost, and repeats stay within the window."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dispatch_rig import RETRY_TWICE, Flaky, event, eventually, rig, subscribers
+
+from eventing.policy.delivery import DeliveryPolicy
+from eventing.ports.http import Response
+from eventing.resources.plan import Target
+
+
+async def test_a_cut_off_process_repeats_what_was_not_settled(tmp_path: Path) -> None:
+    async def hang(_received: object, _times: int) -> Response:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        one.answer = hang  # type: ignore[assignment]
+        engine.trigger("one", one.url)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(20)))
+        await one.got(20)
+        await engine.stop()
+        one.answer = lambda _received, _times: Response(204)
+        await engine.start()
+        await one.until(lambda: sum(one.ids().values()) == 40)
+        await engine.idle()
+    assert set(one.ids().values()) == {2}
+
+
+async def test_attempts_and_due_times_survive(tmp_path: Path) -> None:
+    async with subscribers(2) as (one, dead), rig(tmp_path) as engine:
+        one.answer = lambda _received, _times: Response(500)
+        engine.trigger("one", one.url, policy=DeliveryPolicy(retry=3, delay=0.3, backoff="linear"), dead_letter=Target(dead.url))
+        await engine.start()
+        await engine.append(event(1))
+        for attempt in (1, 2, 3):
+            await one.until(lambda attempt=attempt: one.ids()["1"] == attempt)  # type: ignore[misc]
+            await eventually(lambda: _waits(engine))
+            await engine.stop()
+            await engine.start()
+        await dead.got(1)
+        await engine.idle()
+    assert one.ids() == {"1": 4}
+
+
+async def _waits(engine: Any) -> bool:
+    # The failed attempt is counted durably once the entry is in the backlog and not leased.
+    states = await engine.channel.backlog.states("b")
+    return bool(states) and states[0].next_due is not None
+
+
+async def test_drain_hands_over_and_the_next_process_delivers(tmp_path: Path) -> None:
+    async def hang(_received: object, _times: int) -> Response:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with subscribers(2) as (slow, quick), rig(tmp_path) as engine:
+        slow.answer = hang  # type: ignore[assignment]
+        engine.trigger("slow", slow.url, max_in_flight=2)
+        engine.trigger("quick", quick.url)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(50)))
+        await quick.got(50)
+        assert await engine.stop(drain=0.2) is False
+        slow.answer = lambda _received, _times: Response(204)
+        await engine.start()
+        await slow.got(50)
+        await engine.idle()
+    assert set(quick.ids().values()) == {1}
+    assert sum(slow.ids().values()) <= 52
+
+
+async def test_drain_of_a_quiet_engine_repeats_nothing(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        engine.trigger("one", one.url)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(500)))
+        await one.got(100)
+        assert await engine.stop(drain=10.0) is True
+        await engine.start()
+        await one.got(500)
+        await engine.idle()
+    assert set(one.ids().values()) == {1}
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+async def test_a_failing_settle_is_repeated_until_it_succeeds(tmp_path: Path, how: str) -> None:
+    flaky: list[Flaky] = []
+
+    def wrap(channel: Any) -> Any:
+        flaky.append(Flaky(channel))
+        flaky[-1].failures = [how] * 3
+        return flaky[-1]
+
+    async with subscribers(2) as (one, dead), rig(tmp_path, wrap=wrap) as engine:
+        one.answer = lambda received, times: Response(500) if int(received.id) % 2 else Response(204)
+        engine.trigger("one", one.url, policy=RETRY_TWICE, dead_letter=Target(dead.url))
+        await engine.start()
+        await engine.append(*(event(number) for number in range(40)))
+        await dead.got(20)
+        await engine.idle()
+    assert not flaky[0].failures
+    assert one.ids() == {str(number): 3 if number % 2 else 1 for number in range(40)}
+    assert set(dead.ids().values()) == {1}
+
+
+async def test_a_deleted_trigger_keeps_its_backlog_for_its_return(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        engine.trigger("one", one.url, paused=True)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(10)))
+        await eventually(lambda: engine.metrics.triggers["one"].parked["paused"] == 10)
+        await eventually(lambda: _entries(engine, 10))
+        plan = engine.triggers.pop("one")
+        await engine.apply()
+        await engine.append(event(99))
+        engine.triggers["one"] = plan
+        engine.trigger("one", one.url)
+        await engine.apply()
+        await one.got(10)
+        await engine.idle()
+    assert "99" not in one.ids() or one.ids()["99"] == 1
+
+
+async def _entries(engine: Any, number: int) -> bool:
+    return (await engine.waiting()).get(("one", 0)) == number
+
+
+async def test_a_sink_that_was_taken_away_leaves_the_store(tmp_path: Path) -> None:
+    async with subscribers(2) as (one, dead), rig(tmp_path) as engine:
+        one.answer = lambda _received, _times: Response(400)
+        dead.answer = lambda _received, _times: Response(503)
+        engine.trigger("one", one.url, policy=DeliveryPolicy(retry=1000, delay=0.05), dead_letter=Target(dead.url))
+        await engine.start()
+        await engine.append(event(1))
+        await dead.until(lambda: dead.ids()["1"] >= 2)
+        engine.trigger("one", one.url, policy=DeliveryPolicy(retry=1000, delay=0.05))
+        await engine.apply()
+        await engine.idle()
+        [stored] = await engine.channel.dead_letters.list("b", "one", 10)
+    assert stored.letter.event.id == "1"
+    assert one.ids() == {"1": 1}
