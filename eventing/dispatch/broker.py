@@ -112,7 +112,7 @@ class BrokerDispatcher:
         lane = DeliveryLane(
             plan,
             kind,
-            Gate(plan.max_in_flight or DEFAULT_SLOTS, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER),
+            Gate(plan.max_in_flight or DEFAULT_SLOTS, breaker=_breaker(plan, kind)),
             self._shares,
             metrics,
             deliver=self._deliverer.deliver,
@@ -291,3 +291,8 @@ class BrokerDispatcher:
         except (TimeoutError, ChannelUnavailable):
             return False
         return True
+
+
+def _breaker(plan: TriggerPlan, kind: Lane) -> bool:
+    # With an explicit policy each event gets exactly its attempts, whatever the subscriber does (DATAPATH 5).
+    return plan.policy.retry is None and kind is Lane.SUBSCRIBER

@@ -15,9 +15,10 @@ class DispatchSettings:
 
     ``window``/``window_bytes``: events of a broker read and not yet settled; a crash repeats at most these.
     ``hand_over_after``: how long a delivery may hold its event in the window. ``memory_bytes``: events in memory for all
-    deliveries together, ``largest`` the largest event among them. ``connections``: to all subscribers together. ``backlog_bytes``: what may be owed to one trigger's lane;
-    ``dead_letter_bytes``: the built-in store of one broker. ``max_reply``: the largest reply event. ``trigger_grace``: how
-    long what belongs to a deleted trigger or broker is kept; ``dead_letter_age``: how long a letter is.
+    deliveries together, ``largest`` the largest event among them. ``connections``: to all subscribers together.
+    ``backlog_bytes``: what may be owed to one trigger's lane; ``dead_letter_bytes``: the built-in store of one broker.
+    ``max_reply``: the largest reply event. ``trigger_grace``: how long what belongs to a deleted trigger or broker is kept;
+    ``dead_letter_age``: how long a letter is.
     """
 
     window: int = 1024
