@@ -63,18 +63,20 @@ class Objects:
             self._store.put(resource, identified.uids[resource.key])
         self._retired = {uid: retired.at for uid, retired in identified.retired.items()}
         self._health = self._channel.health()
-        self._reconcile()
+        await self._reconcile()
         await dispatcher.apply(self._plan)
         self._subscribed = frozenset(self._plan.triggers)
         receivers = await host.apply(self._plan.sources)
         self._receivers = frozenset(receivers)
         ingress.serve_brokers(list(self._plan.brokers.values()))
         ingress.serve_receivers(receivers)
-        self._reconcile()
+        await self._reconcile()
 
-    def _reconcile(self) -> None:
+    async def _reconcile(self) -> None:
         stored = self._store.all()
-        result = reconcile(
+        # In a thread: it is pure, and with ten thousand triggers it takes the better part of a second.
+        result = await asyncio.to_thread(
+            reconcile,
             [item.resource for item in stored],
             Observed(
                 bases=self._bases,
@@ -105,7 +107,7 @@ class Objects:
                     continue
             self._changed.clear()
             self._health = self._channel.health()
-            self._reconcile()
+            await self._reconcile()
 
     async def forget(self, uid: str) -> None:
         """Nothing of a retired object is left in the channel. Raises `ChannelUnavailable`."""
