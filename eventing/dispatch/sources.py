@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from eventing.bindings import rules
 from eventing.dispatch.sender import Client, Encoded
 from eventing.errors import ChannelUnavailable, DeliveryFailed
 from eventing.event import Event
@@ -59,6 +60,8 @@ class Context:
         extensions = self._plan.extensions
         if extensions:
             events = [Event({**event.attributes, **extensions}, event.data) for event in events]
+        for event in events:
+            rules.check(event)
         sink = self._plan.sink
         if sink.broker is not None:
             try:
