@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Hashable
 from functools import lru_cache
 from math import inf
+from time import monotonic
 from typing import cast
 
 from eventing.errors import AnswerMalformed, ConnectFailed, DeliveryFailed, DeliveryTimeout
@@ -42,7 +43,7 @@ class HttpClient:
         self._limits = limits or ClientLimits()
         self._resolver, self._guard, self._log = resolver, guard, log
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pools = Pools(self._limits, self._time)
+        self._pools = Pools(self._limits, monotonic)
         self._connections: set[ClientConnection] = set()
         self._contexts = ClientContexts(self._limits.max_tls_contexts)
         self._writer = RequestWriter()
@@ -89,13 +90,13 @@ class HttpClient:
             if connection is None:
                 connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=False)
             try:
-                return await connection.exchange(head, body, deadline=deadline, timeout=timeout, is_head=is_head)
+                return await connection.exchange(loop, head, body, deadline=deadline, timeout=timeout, is_head=is_head)
             except ClosedUnanswered as closed:
                 if not connection.used:
                     raise _unanswered(target, closed) from None
             connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=True)
             try:
-                return await connection.exchange(head, body, deadline=deadline, timeout=timeout, is_head=is_head)
+                return await connection.exchange(loop, head, body, deadline=deadline, timeout=timeout, is_head=is_head)
             except ClosedUnanswered as closed:
                 raise _unanswered(target, closed) from None
         finally:
@@ -221,10 +222,8 @@ class HttpClient:
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.get_running_loop()
+        self._pools.clock = self._loop.time
         return self._loop
-
-    def _time(self) -> float:
-        return self._loop.time() if self._loop is not None else 0.0
 
     def _schedule(self, loop: asyncio.AbstractEventLoop, tick: float) -> None:
         if self._timer is not None:

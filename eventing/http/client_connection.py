@@ -66,7 +66,16 @@ class ClientConnection(asyncio.Protocol):
         self._idled, self._on_ended = idled, ended
         return True
 
-    async def exchange(self, head: bytes, body: bytes, *, deadline: float, timeout: float, is_head: bool = False) -> Response:
+    async def exchange(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        head: bytes,
+        body: bytes,
+        *,
+        deadline: float,
+        timeout: float,
+        is_head: bool = False,
+    ) -> Response:
         """Raises `DeliveryTimeout`, `AnswerMalformed`, `AnswerTooLarge`, and `ClosedUnanswered`. Cancelling it ends the
         connection, since an answer may still come."""
         transport = self._transport
@@ -74,7 +83,7 @@ class ClientConnection(asyncio.Protocol):
             raise ClosedUnanswered
         self._parser.expect(head=is_head)
         self.deadline, self._timeout = deadline, timeout
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Response] = loop.create_future()
         self._answer = answer
         if len(body) <= _ONE_WRITE:
             transport.write(head + body)
@@ -149,10 +158,9 @@ class ClientConnection(asyncio.Protocol):
         self._answer = None
         transport = self._transport
         # An answer that came before the whole request went out: the rest of the request would still follow.
-        unsent = transport is None or transport.is_closing() or transport.get_write_buffer_size() > 0
+        unsent = transport is None or transport.get_write_buffer_size() > 0
         if self._parser.reusable and not unsent and not self.ended:
             self.used = True
-            self.deadline = inf
             answer.set_result(response)
             if self._idled is not None:
                 self._idled(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable
+from math import inf
 from typing import Protocol, TypeAlias
 
 from eventing.http.limits import ClientLimits
@@ -49,7 +50,7 @@ class Pools:
     """
 
     def __init__(self, limits: ClientLimits, clock: Callable[[], float]) -> None:
-        self._limits, self._clock = limits, clock
+        self._limits, self.clock = limits, clock
         self._pools: dict[Hashable, Pool] = {}
         self._starving: dict[Pool, None] = {}
         self.total = 0
@@ -100,11 +101,12 @@ class Pools:
         if self._starving and self._should_yield(pool):
             connection.abort()
             return
-        waiter = self._next_waiter(pool)
+        waiter = self._next_waiter(pool) if pool.waiters else None
         if waiter is not None:
+            connection.deadline = inf
             waiter.set_result(connection)
             return
-        connection.deadline = self._clock() + self._limits.idle_timeout
+        connection.deadline = self.clock() + self._limits.idle_timeout
         pool.idle.append(connection)
 
     def ended(self, pool: Pool, connection: Pooled) -> None:

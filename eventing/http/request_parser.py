@@ -53,6 +53,8 @@ class RequestParser:
         "_http10",
         "_keep_alive",
         "_known_host",
+        "_known_target",
+        "_known_url",
         "_length",
         "_limits",
         "_parser",
@@ -73,7 +75,9 @@ class RequestParser:
     def __init__(self, limits: ServerLimits, emit: Callable[[Incoming], None], peer: str = "") -> None:
         self._limits, self._emit, self._peer = limits, emit, peer
         self._parser = httptools.HttpRequestParser(self)
-        self._known_host = b""
+        # Most clients send to one address: what was checked is remembered for the next request.
+        self._known_host = self._known_url = b""
+        self._known_target = ("/", "")
         self._refusal: Refusal | None = None
         self._upgrading = False
         self.ended = False
@@ -153,7 +157,7 @@ class RequestParser:
             self._refuse(Refusal(414, "url_too_large", f"the request target is longer than {self._limits.max_url} bytes"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name, value = name.lower(), value.strip(b" \t")
+        name, value = name.lower(), value.strip()
         if name in _FRAMING and not self.in_body:
             self._frame(name, value)
         self._headers.append((name, value))
@@ -178,7 +182,10 @@ class RequestParser:
             self._refuse(Refusal(400, "transfer_encoding", "Transfer-Encoding needs HTTP/1.1 (RFC 9112, 6.1)"))
         if self._raw > self._limits.max_header - SLICE:
             self._check_sizes()
-        path, query = self._target()
+        if self._url != self._known_url:
+            self._known_target = self._target()
+            self._known_url = self._url
+        path, query = self._known_target
         if self._length > self._limits.max_body:
             self._refuse(_body_too_large(self._limits))
         self._upgrading = parser.should_upgrade()

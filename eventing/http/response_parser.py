@@ -102,7 +102,7 @@ class ResponseParser:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name, value = name.lower(), value.strip(b" \t")
+        name, value = name.lower(), value.strip()
         if self._status:
             return  # a trailer, or a header of something that follows the answer
         if name == b"content-length":

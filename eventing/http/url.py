@@ -19,17 +19,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 @dataclass(frozen=True, slots=True)
 class Target:
     """``host``: for the resolver and for TLS, without brackets. ``label``: host and port for people. ``start``: what follows
-    the method in a request, up to and with the Host header."""
+    the method in a request, up to and with the Host header. ``origin``: what a connection belongs to."""
 
     scheme: str
     host: str
     port: int
     label: str
     start: bytes
-
-    @property
-    def origin(self) -> OriginKey:
-        return (self.scheme, self.host, self.port)
+    origin: OriginKey
 
 
 def parse_target(url: str) -> Target:
@@ -56,7 +53,7 @@ def parse_target(url: str) -> Target:
     if parts.query:
         path += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|{}^`\"<>").translate(_QUERY)
     start = f" {path} HTTP/1.1\r\nhost: {authority}\r\n".encode("ascii")
-    return Target(parts.scheme, host, port, f"{shown}:{port}", start)
+    return Target(parts.scheme, host, port, f"{shown}:{port}", start, (parts.scheme, host, port))
 
 
 _QUERY = str.maketrans({c: f"%{ord(c):02X}" for c in '|{}^`"<>'})
