@@ -104,7 +104,8 @@ def needs(
             await test(self, *args, **kwargs)
 
         run.needs = capability  # type: ignore[attr-defined]
-        return run
+        wrapped: Callable[Concatenate[S, P], Awaitable[None]] = run  # type: ignore[assignment]
+        return wrapped
 
     return mark
 
