@@ -19,8 +19,8 @@ def validate(
 
     FILE: KIND/NAME: FIELD: reason (line N)
     """
-    from eventing.cli.plugins import source_plugins
     from eventing.resources.validate import validate as check
+    from eventing.runtime.plugins import source_plugins
 
     try:
         check(manifests, source_plugins())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eventing.cli import plugins
+from eventing.runtime import plugins
 from tests.unit.cli.conftest import Run
 
 Cli = Callable[..., Run]
