@@ -27,9 +27,7 @@ def parse(value: str, now: float) -> float | None:
     value is neither a number of seconds nor an HTTP-date."""
     value = value.strip(" \t")
     if _SECONDS.fullmatch(value):
-        digits = value.lstrip("0") or "0"
-        # The length is looked at first: Python refuses to read thousands of digits.
-        return LONGEST if len(digits) > 9 else min(float(digits), LONGEST)
+        return min(float(value), LONGEST)
     for form in _DATES:
         found = form.fullmatch(value)
         if found:

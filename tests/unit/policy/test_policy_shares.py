@@ -64,6 +64,27 @@ def test_an_item_larger_than_the_share_goes_alone_through_the_reserve() -> None:
     assert shares.take("b", 80)
 
 
+def test_a_trigger_is_lent_one_item_at_a_time_and_others_are_not_kept_out() -> None:
+    shares = Budget(1600, largest=LARGEST, triggers=100)
+    assert shares.share < 50
+    assert shares.take("a", 50)
+    assert not shares.take("a", 50)
+    assert shares.take("b", 50)
+    shares.give("a", 50)
+    assert shares.take("a", 50)
+
+
+def test_more_triggers_make_shares_smaller_and_nothing_goes_over() -> None:
+    shares = budget(triggers=1)
+    assert drain(shares, "a", 100) == 300
+    shares.resize(4)
+    assert not shares.take("a", 1)
+    assert not shares.take("b", 75)
+    shares.give("a", 100)
+    assert shares.take("b", 75)
+    assert not shares.take("a", 1)
+
+
 def test_the_largest_item_always_fits_in_the_end_however_many_triggers() -> None:
     shares = budget(triggers=10_000)
     assert shares.share == 0
