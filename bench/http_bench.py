@@ -60,9 +60,13 @@ class Batcher:
             future.set_result(Response(202))
 
 
-def cpu() -> float:
+Used = tuple[float, float]
+"""Seconds of CPU in this program and, for it, in the kernel."""
+
+
+def cpu(since: Used = (0.0, 0.0)) -> Used:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return usage.ru_utime - since[0], usage.ru_stime - since[1]
 
 
 def run(main: object, loop: str) -> None:
@@ -109,14 +113,14 @@ async def serve(pipe: Connection, options: argparse.Namespace) -> None:
     server = HttpServer(Batcher(options.answer), limits=ServerLimits(), log=Quiet())
     pipe.send(await server.start())
     loop = asyncio.get_running_loop()
-    before = 0.0
+    before = cpu()
     while True:
         command = await loop.run_in_executor(None, pipe.recv)
         if command == "start":
             before = cpu()
             pipe.send("started")
         elif command == "stop":
-            pipe.send(cpu() - before)
+            pipe.send(cpu(before))
         else:
             break
     await server.close()
@@ -126,12 +130,13 @@ def server_process(pipe: Connection, options: argparse.Namespace) -> None:
     run(serve(pipe, options), options.loop)
 
 
-def report(what: str, took: float, used: float, options: argparse.Namespace) -> None:
+def report(what: str, took: float, used: Used, options: argparse.Namespace) -> None:
     row = {
         "what": what,
         "loop": options.loop,
         "answer": options.answer,
-        "us_per_request": round(used / options.requests * 1e6, 1),
+        "us_per_request": round(sum(used) / options.requests * 1e6, 1),
+        "us_in_kernel": round(used[1] / options.requests * 1e6, 1),
         "per_second": round(options.requests / took),
     }
     sys.stdout.write(json.dumps(row) + "\n")
@@ -145,7 +150,7 @@ def apart(options: argparse.Namespace) -> None:
     plain = argparse.Namespace(answer=options.answer, loop=options.loop)
     process = context.Process(target=server_process, args=(theirs, plain))
     process.start()
-    used: dict[str, float] = {}
+    used: dict[str, Used] = {}
 
     def started() -> None:
         ours.send("start")
@@ -153,7 +158,7 @@ def apart(options: argparse.Namespace) -> None:
         used["client"] = cpu()
 
     def stopped() -> None:
-        used["client"] = cpu() - used["client"]
+        used["client"] = cpu(used["client"])
         ours.send("stop")
         used["server"] = ours.recv()
 
@@ -175,13 +180,13 @@ def apart(options: argparse.Namespace) -> None:
 
 def together(options: argparse.Namespace) -> None:
     """Both in this process."""
-    times: list[float] = []
+    times: list[Used] = []
 
     async def main() -> None:
         server = HttpServer(Batcher(options.answer), log=Quiet())
-        options.started = options.stopped = lambda: times.append(cpu())
+        options.started = options.stopped = lambda: times.append(cpu(times[0] if times else (0.0, 0.0)))
         took = await send_all(await server.start(), options)
-        report("both", took, times[1] - times[0], options)
+        report("both", took, times[1], options)
         await server.close()
 
     run(main(), options.loop)
