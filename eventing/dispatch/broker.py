@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections import deque
@@ -29,6 +30,7 @@ from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
 
 READ_AHEAD = 256
+DEAD_LETTERS_EVERY = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
 
@@ -74,7 +76,15 @@ class BrokerDispatcher:
         self._settler = Settler(channel, plan.uid, self._window, log, dead_stored=self._dead_stored)
         self._backlog = BacklogWorker(channel, plan.uid, lambda: self._lanes, log, monotonic=self._loop.time)
         self._deliverer = Deliverer(
-            sender, channel, self._settler, self._lane_of, log, monotonic=self._loop.time, wall=settings.wall, fault=fault
+            sender,
+            channel,
+            self._settler,
+            self._lane_of,
+            log,
+            monotonic=self._loop.time,
+            wall=settings.wall,
+            fault=fault,
+            store_has_room=self._store_has_room,
         )
         self._reading = asyncio.Event()
         self.started = asyncio.Event()
@@ -142,8 +152,7 @@ class BrokerDispatcher:
     async def run(self) -> None:
         """Read and deliver until cancelled; `drain` ends it in order. Raises `Fenced`, `ChannelCorrupt`, `ChannelClosed`."""
         self._broker_metrics.gauges = lambda: BrokerGauges(self._lag(), self._window.events)
-        self._dead_bytes = await self._channel.dead_letters.size(self.plan.uid)
-        self._dead_letters = await self._channel.dead_letters.count(self.plan.uid)
+        await self._count_dead_letters()
         reader = self._reader = await self._channel.reader(self.plan.uid)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -151,6 +160,7 @@ class BrokerDispatcher:
                 tasks.create_task(self._settler.run(), name=f"settle {self._name}")
                 tasks.create_task(self._backlog.run(), name=f"backlog {self._name}")
                 tasks.create_task(self._hand_over_late(), name=f"hand over {self._name}")
+                tasks.create_task(self._watch_dead_letters(), name=f"dead letters {self._name}")
                 self._reader_task = tasks.create_task(self._read(reader), name=f"read {self._name}")
         finally:
             # Not before everything that was read is settled: what a closed reader gave out is for the next one.
@@ -219,8 +229,7 @@ class BrokerDispatcher:
         record = flight.record
         key = EntryKey(lane.plan.uid, record.position)
         at = self._channel.now()
-        over = lane.bytes + flight.size > self._settings.backlog_bytes
-        if over and self._dead_bytes < self._settings.dead_letter_bytes:
+        if lane.bytes + flight.size > self._settings.backlog_bytes and self._store_has_room():
             # Owed beyond the bound (DATAPATH 9): the newest goes to the dead letters, where a person can bring it back.
             flight.dead.append(DeadLetter(lane.plan.uid, record.position, record.event, "backlog_full", (), 0, at))
             lane.metrics.dead("backlog_full")
@@ -228,6 +237,20 @@ class BrokerDispatcher:
         lane.behind = True
         lane.metrics.park(why)
         flight.handovers.append((NewEntry(key, at), lane))
+
+    async def _count_dead_letters(self) -> None:
+        self._dead_bytes = await self._channel.dead_letters.size(self.plan.uid)
+        self._dead_letters = await self._channel.dead_letters.count(self.plan.uid)
+
+    async def _watch_dead_letters(self) -> None:
+        """Others take letters out, and age does: now and then the channel's word is taken."""
+        while True:
+            await asyncio.sleep(DEAD_LETTERS_EVERY)
+            with contextlib.suppress(ChannelUnavailable):  # asked again the next time
+                await self._count_dead_letters()
+
+    def _store_has_room(self) -> bool:
+        return self._dead_bytes < self._settings.dead_letter_bytes
 
     def _dead_stored(self, letter: DeadLetter) -> None:
         self._dead_bytes += letter.event.size

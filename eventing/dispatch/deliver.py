@@ -22,8 +22,12 @@ FAULT_POINTS: tuple[str, ...] = ("deliver.answered",)
 """Steps at which a crash test may end the process (`ChannelContext.fault`): answered, and nothing of it settled."""
 
 
+STORE_FULL_PAUSE = 60.0
+
+
 class Deliverer:
-    """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to."""
+    """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to; ``store_has_room`` says whether the
+    built-in dead-letter store takes more."""
 
     def __init__(
         self,
@@ -36,7 +40,9 @@ class Deliverer:
         monotonic: Callable[[], float],
         wall: Callable[[], float],
         fault: Callable[[str], None],
+        store_has_room: Callable[[], bool],
     ) -> None:
+        self._store_has_room = store_has_room
         self._sender = sender
         self._channel = channel
         self._settler = settler
@@ -84,6 +90,11 @@ class Deliverer:
             plan=lane.plan,
             now=self._channel.now(),
         )
+        if verdict.dead and not self._store_has_room():
+            # The built-in store evicts nothing: the trigger waits until someone made room (DATAPATH 7).
+            lane.gate.hold(self._monotonic() + STORE_FULL_PAUSE)
+            self._put_back(work, "store_full")
+            return
         self._count(work, attempt, verdict)
         self._end(work, verdict)
 
@@ -98,11 +109,11 @@ class Deliverer:
             lane.gate.hold(now + wait)
 
     async def _attempt(self, work: Work, target: Target) -> Attempt:
-        message = work.message
-        if work.origin is not None:
-            message = Encoded(with_error(work.record.event, work.origin))
         plan = work.lane.plan
         try:
+            message = work.message
+            if work.origin is not None:
+                message = Encoded(with_error(work.record.event, work.origin))
             return await self._sender.attempt(
                 message,
                 work.record.hops,

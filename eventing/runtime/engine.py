@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eventing import __version__
@@ -136,7 +136,13 @@ class _Engine:
         self._channel = channel
         self.store = ObjectStore(loaded.kinds, clock=channel.now)
         self._given = [resource.key for resource in loaded.objects]
-        limits = ClientLimits(max_response=max(settings.max_event_size, ClientLimits().max_response))
+        # Triggers of one host share nothing but what all share: their slots bound them, not the host.
+        defaults = ClientLimits()
+        limits = replace(
+            defaults,
+            max_response=max(settings.max_event_size, defaults.max_response),
+            max_per_origin=defaults.max_connections,
+        )
         self.client = HttpClient(
             limits=limits,
             resolver=Resolver(log=log),
@@ -154,7 +160,7 @@ class _Engine:
 
     def refused(self, reason: str) -> None:
         """A request that no handler saw."""
-        self.metrics.http_refused(reason)
+        self.metrics.http_refused.add(reason)
 
     def _not_ready(self) -> str:
         if self.closed_because:

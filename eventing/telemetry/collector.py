@@ -81,6 +81,8 @@ class MetricsCollector(Collector):
         numbers = {d.name: _Numbers(d) for d in METRICS if d.kind is not Kind.HISTOGRAM}
         histograms = {d.name: _Histograms(d) for d in METRICS if d.kind is Kind.HISTOGRAM}
         numbers["eventing_build_info"].add(1, self._handles.version)
+        for reason, count in self._handles.http_refused.items():
+            numbers["eventing_http_refused_total"].add(count, reason)
         if self._handles.channel_ready is not None:
             numbers["eventing_channel_ready"].add(int(self._handles.channel_ready()))
         self._brokers(numbers, histograms)

@@ -208,4 +208,5 @@ class Handles:
     brokers: dict[str, BrokerMetrics] = field(default_factory=dict)
     triggers: dict[str, TriggerMetrics] = field(default_factory=dict)
     sources: dict[str, SourceMetrics] = field(default_factory=dict)
+    http_refused: Words = field(default_factory=lambda: Words(names.HTTP_REFUSED))
     channel_ready: Callable[[], bool] | None = None

@@ -33,10 +33,14 @@ FAILURES = (
     *("dns", "connect", "timeout", "malformed", "too_large", "failed"),
     *("reply_invalid", "reply_too_large", "unavailable", "internal"),
 )
-PARKED = ("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "dead_letter", "closing")
+PARKED = ("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "dead_letter", "store_full", "closing")
 DEAD = ("exhausted", "refused", "expired_age", "backlog_full", "no_sink")
 DROPPED = ("hop_limit", "trigger_deleted", "broker_deleted", "retention", "dead_letter_age")
 REPLIES = ("stored", "hop_limit", "from_dead_letter_sink")
+HTTP_REFUSED = (
+    *("malformed", "host", "method", "version", "expectation", "transfer_encoding"),
+    *("url_too_large", "headers_too_large", "body_too_large", "timeout", "connections", "overload"),
+)
 RESULTS = ("delivered", "failed")
 LANES = ("subscriber", "dead_letter")
 
@@ -45,6 +49,13 @@ _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 METRICS: tuple[Definition, ...] = (
     Definition("eventing_events_accepted_total", _C, ("broker",), "Events stored and answered with 2xx."),
     Definition("eventing_events_refused_total", _C, ("broker", "reason"), "Events not accepted.", (*REFUSED, OTHER)),
+    Definition(
+        "eventing_http_refused_total",
+        _C,
+        ("reason",),
+        "Requests and connections that the data plane refused before any broker or source saw them.",
+        (*HTTP_REFUSED, OTHER),
+    ),
     Definition("eventing_events_matched_total", _C, ("trigger",), "Events that a trigger's filter matched."),
     Definition("eventing_events_unmatched_total", _C, ("broker",), "Events that no trigger's filter matched."),
     Definition(

@@ -146,3 +146,23 @@ async def test_a_sink_that_was_taken_away_leaves_the_store(tmp_path: Path) -> No
         [stored] = await engine.channel.dead_letters.list("b", "one", 10)
     assert stored.letter.event.id == "1"
     assert one.ids() == {"1": 1}
+
+
+async def test_a_full_dead_letter_store_parks_the_trigger_and_evicts_nothing(tmp_path: Path) -> None:
+    async with subscribers(2) as (one, other), rig(tmp_path, dead_letter_bytes=200) as engine:
+        one.answer = lambda _received, _times: Response(400)
+        engine.trigger("one", one.url, policy=RETRY_TWICE, max_in_flight=1)
+        engine.trigger("other", other.url)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(20)))
+        await other.got(20)
+        await eventually(lambda: engine.metrics.triggers["one"].parked["store_full"] == 1)
+        await eventually(lambda: _all_kept(engine, 20))
+        stored = await engine.channel.dead_letters.list("b", "one", 100)
+    # What was under way when it became full may still enter: one attempt, and what waited to be settled.
+    assert 1 <= len(stored) < 10
+
+
+async def _all_kept(engine: Any, number: int) -> bool:
+    stored = await engine.channel.dead_letters.list("b", "one", 100)
+    return (await engine.waiting()).get(("one", 0), 0) + len(stored) == number

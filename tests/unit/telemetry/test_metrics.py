@@ -197,7 +197,7 @@ def test_a_forgotten_object_has_no_series() -> None:
     metrics.source("s", "ns/s")
     for uid in ("t", "b", "s", "unknown"):
         metrics.forget(uid)
-    assert {name for name, _ in scrape(metrics)} == {"eventing_build_info"}
+    assert {name for name, _ in scrape(metrics)} == {"eventing_build_info", "eventing_http_refused_total"}
 
 
 def test_an_idle_trigger_costs_two_series() -> None:
