@@ -200,8 +200,15 @@ class SqliteChannel:
         if unusable is not None:
             raise unusable
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        writer.queue.put(make(future))
-        return await future
+        job = make(future)
+        writer.queue.put(job)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                # Cancelled between the outcome and this line: as if nobody had waited.
+                job.abandoned()
+            raise
 
     def _post(self, make: Callable[[asyncio.Future[Any]], Job]) -> None:
         writer = self._writer
