@@ -151,10 +151,10 @@ class Deliverer:
     def _count(self, work: Work, attempt: Attempt, verdict: Verdict) -> None:
         metrics = work.lane.metrics
         metrics.observe(attempt.seconds)
-        if attempt.outcome is Outcome.DONE:
+        if attempt.hop_limited:
+            metrics.drop("hop_limit")
+        elif attempt.outcome is Outcome.DONE:
             metrics.delivered += 1
-            if attempt.hop_limited:
-                metrics.drop("hop_limit")
         else:
             metrics.fail(attempt.reason)
         if verdict.replies:
