@@ -1,0 +1,87 @@
+"""Guarantee 3: a slow, dead or rate-limited subscriber delays no other trigger, and memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from eventing.dispatch.lane import DEFAULT_SLOTS
+from eventing.dispatch.settings import DispatchSettings
+from tests.support.fixtures import Listen, Make
+from tests.support.load import Load
+from tests.support.manifest import broker, trigger
+from tests.support.ports import ReservedPort
+from tests.support.subscriber import Gate, always
+from tests.support.wait import eventually
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+MIB = 1024 * 1024
+EVENTS = 3 * DispatchSettings().window
+BIG = 512 * 1024
+MANY = 900
+RSS_BOUND = 384 * MIB
+
+
+async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(
+    make: Make, listen: Listen, load: Callable[..., Load]
+) -> None:
+    gate = Gate()
+    hanging = await listen(gate.hold(), keep=False)
+    limited = await listen(always(429, {"retry-after": "3600"}), keep=False)
+    healthy = await listen(keep=False)
+    nobody = ReservedPort()
+    engine = make(
+        [
+            broker(),
+            trigger("hanging", hanging.url),
+            trigger("refusing", f"http://127.0.0.1:{nobody.number}/"),
+            trigger("limited", limited.url),
+            trigger("nameless", "http://nobody.invalid/"),
+            trigger("healthy", healthy.url),
+        ]
+    )
+    await engine.start()
+    sender = load(engine.url())
+    await sender.many(EVENTS, connections=32)
+    await healthy.until_done(sender.accepted, 60)
+    # All of it came while the requests of the first 64 events to the hanging one were still open.
+    assert hanging.held == DEFAULT_SLOTS
+    assert not hanging.done
+    assert healthy.repeats == 0
+    # The rate-limited one is left alone: what was under way when it said so, and nothing since.
+    assert sum(limited.attempts.values()) <= DEFAULT_SLOTS
+    page = await engine.metrics()
+    assert page.trigger("deliveries_total", "healthy", result="delivered") == EVENTS
+    assert page.trigger("delivery_failures_total", "refusing", reason="connect") > 0
+    assert page.trigger("parked_total", "limited", reason="retry_after") > 0
+
+    async def owed() -> bool:
+        page = await engine.metrics()
+        names = ("hanging", "refusing", "limited", "nameless")
+        return all(page.trigger("backlog_entries", name) == EVENTS for name in names)
+
+    await eventually(owed, 30, "everything owed to the others, in their backlogs")
+    gate.open()
+    await hanging.until_done(sender.accepted, 60)
+    nobody.close()
+
+
+async def test_memory_is_bounded_under_a_backlog_of_big_events(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
+    gate = Gate()
+    hanging = await listen(gate.hold(), keep=False)
+    healthy = await listen(keep=False)
+    engine = make([broker(), trigger("hanging", hanging.url), trigger("healthy", healthy.url)], "--channel", "sqlite:?min-free=0")
+    await engine.start()
+    sender = load(engine.url())
+    highest = 0
+    for _ in range(9):
+        await sender.many(MANY // 9, body=b'"' + b"x" * BIG + b'"', connections=4)
+        highest = max(highest, engine.rss())
+    await healthy.until_done(sender.accepted, 60)
+    highest = max(highest, engine.rss())
+    print(f"at most {highest // MIB} MiB with {MANY * BIG // MIB} MiB owed")
+    assert MANY * BIG > RSS_BOUND
+    assert highest < RSS_BOUND
+    assert not hanging.done
