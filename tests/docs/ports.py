@@ -11,6 +11,7 @@ import struct
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 from tests.docs.blocks import Block
 
@@ -65,10 +66,9 @@ def rewrite(found: Sequence[Block], ports: Mapping[str, str]) -> list[Block]:
     """The same blocks with every port replaced, wherever it stands."""
     if not ports:
         return list(found)
-    pattern = re.compile(rf"(?<![\d.])({'|'.join(ports)})(?![\d.]*\d)")
 
     def renumber(text: str) -> str:
-        return pattern.sub(lambda match: ports[match[1]], text)
+        return _renumber(text, ports)
 
     return [
         dataclasses.replace(
@@ -79,3 +79,15 @@ def rewrite(found: Sequence[Block], ports: Mapping[str, str]) -> list[Block]:
         )
         for block in found
     ]
+
+
+def rewrite_files(folder: Path, ports: Mapping[str, str]) -> None:
+    """The same in the manifests and programs that lie in the folder before a page is read."""
+    for path in folder.rglob("*"):
+        if path.suffix in {".yaml", ".yml", ".py"} and path.is_file():
+            path.write_text(_renumber(path.read_text(encoding="utf-8"), ports), encoding="utf-8")
+
+
+def _renumber(text: str, ports: Mapping[str, str]) -> str:
+    pattern = re.compile(rf"(?<![\d.])({'|'.join(ports)})(?![\d.]*\d)")
+    return pattern.sub(lambda match: ports[match[1]], text)

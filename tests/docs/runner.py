@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.docs.blocks import RUN, BadDocument, Block, blocks, commands
-from tests.docs.ports import other_ports, raise_loopback, rewrite
+from tests.docs.ports import other_ports, raise_loopback, rewrite, rewrite_files
 
 BLOCK_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -159,6 +159,7 @@ def run_document(document: Path, folder: Path, *, own_network: bool) -> None:
     if not own_network:
         ports = other_ports(found)
         found = rewrite(found, ports)
+        rewrite_files(folder, ports)
         surroundings |= {"EVENTING_PORT": ports["8080"], "EVENTING_CONTROL_PORT": ports["8081"]}
     with Reader(folder, surroundings) as reader:
         try:

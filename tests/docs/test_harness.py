@@ -229,3 +229,12 @@ curl http://127.0.0.1:9000/90001 http://localhost:8081/v1.9000 -d 8080 # 1.9000
         "eventing serve --port 3 --control-port=5\ncurl http://127.0.0.1:4/90001 http://localhost:2/v1.9000 -d 1 # 1.9000\n"
     )
     assert rewrite(found, {}) == found
+
+
+def test_files_beside_a_page_are_rewritten_with_it(tmp_path: Path) -> None:
+    document, folder = tmp_path / "sample.md", tmp_path / "folder"
+    folder.mkdir()
+    (folder / "manifest.yaml").write_text("uri: http://127.0.0.1:9000/\n")
+    document.write_text("```bash\ngrep -q 'http://127.0.0.1:9000/$' manifest.yaml\n```\n")
+    run_document(document, folder, own_network=False)
+    assert ":9000/" not in (folder / "manifest.yaml").read_text()
