@@ -45,14 +45,14 @@ Lease: TypeAlias = Pooled | Slot
 class Pools:
     """Pools by origin, bounded each and together.
 
-    When all connections are taken, one that comes free goes round-robin to the origins that have none of their fair share,
-    so that a busy or hanging origin can't keep the others out.
+    When all connections are taken, one that comes free goes to the origin that waits and has the fewest, so that a busy or
+    hanging origin can't keep the others out.
     """
 
     def __init__(self, limits: ClientLimits, clock: Callable[[], float]) -> None:
         self._limits, self.clock = limits, clock
         self._pools: dict[Hashable, Pool] = {}
-        self._starving: dict[Pool, None] = {}
+        self._waiting: dict[Pool, None] = {}
         self.total = 0
 
     def get(self, key: Hashable) -> Pool:
@@ -78,8 +78,7 @@ class Pools:
         """In turn, a connection that came free or a slot. May be cancelled."""
         waiter: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         pool.waiters.append(waiter)
-        if pool.size < self._limits.max_per_origin:
-            self._starving[pool] = None
+        self._waiting[pool] = None
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -90,15 +89,16 @@ class Pools:
                 elif not given.ended:
                     self.idled(pool, given)
             else:
-                pool.waiters.remove(waiter)
+                if waiter in pool.waiters:  # else it was passed over since it was cancelled
+                    pool.waiters.remove(waiter)
                 if not pool.waiters:
-                    self._starving.pop(pool, None)
+                    self._waiting.pop(pool, None)
                 self._forget_if_empty(pool)
             raise
 
     def idled(self, pool: Pool, connection: Pooled) -> None:
         """A connection can take another request."""
-        if self._starving and self._should_yield(pool):
+        if self._waiting and self.total >= self._limits.max_connections and self._should_yield(pool):
             connection.abort()
             return
         waiter = self._next_waiter(pool) if pool.waiters else None
@@ -119,7 +119,7 @@ class Pools:
         """Give a slot back."""
         pool.size -= 1
         self.total -= 1
-        self._hand_on(pool)
+        self._hand_on()
         self._forget_if_empty(pool)
 
     # ---------------------------------------------------------------------------------------------------------------------
@@ -129,40 +129,43 @@ class Pools:
         pool.size += 1
         self.total += 1
 
-    def _hand_on(self, freed: Pool) -> None:
-        """A slot came free: to a starving origin, else to the one it came from."""
-        if self.total >= self._limits.max_connections:
-            return
-        for pool in list(self._starving):
-            del self._starving[pool]
-            waiter = self._next_waiter(pool) if pool.size < self._limits.max_per_origin else None
+    def _hand_on(self) -> None:
+        """A slot came free: to the one that waits and has the fewest connections, in turn among equals."""
+        while self.total < self._limits.max_connections:
+            pool = min((pool for pool in self._waiting if self._below_own_limit(pool)), key=_size, default=None)
+            if pool is None:
+                return
+            waiter = self._next_waiter(pool)
             if waiter is not None:
                 if pool.waiters:
-                    self._starving[pool] = None  # to the end of the round
+                    del self._waiting[pool]
+                    self._waiting[pool] = None  # to the end of the round
                 self._grant(pool)
                 waiter.set_result(_SLOT)
                 return
-        waiter = self._next_waiter(freed) if freed.size < self._limits.max_per_origin else None
-        if waiter is not None:
-            self._grant(freed)
-            waiter.set_result(_SLOT)
 
     def _should_yield(self, pool: Pool) -> bool:
-        if pool in self._starving and len(self._starving) == 1:
-            return False
-        fair = max(1, self._limits.max_connections // len(self._pools))
-        return not pool.waiters or pool.size > fair
+        """Whether someone who waits is worse off, also after the connection changed hands: else it would go back and forth."""
+        for other in self._waiting:
+            worse_off = not pool.waiters or not other.size or other.size + 1 < pool.size
+            if worse_off and other is not pool and self._below_own_limit(other):
+                return True
+        return False
 
-    @staticmethod
-    def _next_waiter(pool: Pool) -> asyncio.Future[Lease] | None:
+    def _below_own_limit(self, pool: Pool) -> bool:
+        return pool.size < self._limits.max_per_origin
+
+    def _next_waiter(self, pool: Pool) -> asyncio.Future[Lease] | None:
         while pool.waiters:
             waiter = pool.waiters.popleft()
+            if not pool.waiters:
+                self._waiting.pop(pool, None)
             if not waiter.done():
                 return waiter
         return None
 
     def _room(self, pool: Pool) -> bool:
-        return pool.size < self._limits.max_per_origin and self.total < self._limits.max_connections
+        return self._below_own_limit(pool) and self.total < self._limits.max_connections
 
     def _evict(self, pool: Pool) -> None:
         """Close an idle connection in favour of this origin: its own where it has too many, else anyone's."""
@@ -176,3 +179,7 @@ class Pools:
     def _forget_if_empty(self, pool: Pool) -> None:
         if not pool.size and not pool.waiters and self._pools.get(pool.key) is pool:
             del self._pools[pool.key]
+
+
+def _size(pool: Pool) -> int:
+    return pool.size

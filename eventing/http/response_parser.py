@@ -60,9 +60,6 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> None:
         """Sets ``response`` once it is complete. Raises `AnswerMalformed`, `AnswerTooLarge`."""
-        if self.response is not None:
-            self.reusable = False
-            return
         self.begun = True
         self._raw += len(data)
         try:

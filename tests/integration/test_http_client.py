@@ -120,6 +120,21 @@ async def test_a_request_that_meets_the_close_is_sent_again_once_and_only_on_a_k
 
 
 @on_both_loops
+async def test_a_new_connection_closed_without_an_answer_is_not_tried_again() -> None:
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await read_request(reader)
+        requests += 1
+
+    async with raw_server(serve) as port, client() as http:
+        with pytest.raises(AnswerMalformed, match="ended before any answer"):
+            await send(http, port)
+    assert requests == 1
+
+
+@on_both_loops
 async def test_a_kept_connection_closed_after_the_first_byte_is_not_retried() -> None:
     requests = 0
 
@@ -353,6 +368,7 @@ async def test_an_answer_and_a_cancellation_in_one_round_leave_the_next_owner_al
         serving(lambda request: Response(200, (), request.body)) as (_, port),
         client(ClientLimits(max_per_origin=1)) as http,
     ):
+        used: set[object] = set()
         for _ in range(20):
             first = asyncio.ensure_future(send(http, port, b"1"))
             second = asyncio.ensure_future(send(http, port, b"2"))
@@ -362,6 +378,8 @@ async def test_an_answer_and_a_cancellation_in_one_round_leave_the_next_owner_al
             first.cancel()
             assert (await second).body == b"2"
             await asyncio.gather(first, return_exceptions=True)
+            used |= http._connections
+        assert len(used) == 1
 
 
 @on_both_loops

@@ -196,6 +196,28 @@ async def test_a_flood_of_pipelined_requests_is_held_back() -> None:
     wire.close()
 
 
+async def test_nothing_piles_up_behind_a_large_request_that_is_being_answered() -> None:
+    waiting: list[asyncio.Future[Response]] = []
+
+    def handler(request: Request) -> asyncio.Future[Response]:
+        waiting.append(asyncio.get_running_loop().create_future())
+        return waiting[-1]
+
+    state = ServerState(handler, ServerLimits(), None, Log())
+    connection = ServerConnection(state)
+    wire = Wire(connection)
+    connection.connection_made(wire)
+    large = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600_000
+    connection.data_received(large + large)
+    assert not wire.reading
+    for _ in range(2):
+        waiting.pop().set_result(Response(202))
+        await asyncio.sleep(0)
+    assert wire.reading
+    assert bytes(wire.out).count(b"HTTP/1.1 202") == 2
+    wire.close()
+
+
 async def test_answers_wait_while_the_client_does_not_read_them() -> None:
     handled: list[str] = []
 

@@ -186,13 +186,23 @@ class Model(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: self.tasks)
-    @rule(data=st.data(), finish_first=st.booleans())
-    def give_up(self, data: st.DataObject, finish_first: bool) -> None:
-        _, task = data.draw(st.sampled_from(self.tasks))
-        busy = self.busy()
-        if finish_first and busy:
-            self.pools.idled(busy[0].pool, busy[0])
+    @rule(data=st.data(), finish=st.sampled_from(["no", "before", "after"]), lost=st.booleans())
+    def give_up(self, data: st.DataObject, finish: str, lost: bool) -> None:
+        """Cancelled, and in the same round a connection comes free or is lost."""
+        task = data.draw(st.sampled_from(self.tasks))[1]
+        connection = data.draw(st.sampled_from(self.busy())) if finish != "no" and self.busy() else None
+
+        def free() -> None:
+            if connection is not None and lost:
+                connection.abort()
+            elif connection is not None:
+                self.pools.idled(connection.pool, connection)
+
+        if finish == "before":
+            free()
         task.cancel()
+        if finish == "after":
+            free()
         self.settle()
 
     @invariant()
