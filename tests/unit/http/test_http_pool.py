@@ -132,6 +132,16 @@ async def test_a_pool_is_forgotten_with_its_last_connection() -> None:
     assert pools.total == again.pool.size == 1
 
 
+async def test_a_full_origin_that_needs_a_new_connection_evicts_its_own() -> None:
+    pools = make(1, 4)
+    other, own = opened(pools, "b"), opened(pools, "a")
+    for connection in (other, own):
+        pools.idled(connection.pool, connection)
+    assert pools.try_slot(own.pool)
+    assert own.ended
+    assert not other.ended
+
+
 class Model(RuleBasedStateMachine):
     """Any order of events: bounds hold, nothing is granted twice, and nobody waits while there is room."""
 
