@@ -94,6 +94,8 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
             await server.start(ssl=tls, sock=data)
             engine.closed_because = ""
             plane = await asyncio.to_thread(_control_plane, engine, control)
+            # Whoever reads the ready line may connect: what comes before the control plane accepts waits, and is not refused.
+            control.listen()
             controlling = tasks.create_task(plane.run(), name="control plane")
             on_ready(Ready(port, control.getsockname()[1], public, dict(engine.objects.conditions())))
             await stop.wait()
