@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 EVENTS = 3 * DispatchSettings().window
 BIG = 512 * 1024
 MANY = 900
-RSS_BOUND = 384 * MIB
+RSS_BOUND = 256 * MIB
 
 
 async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(

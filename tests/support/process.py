@@ -176,20 +176,9 @@ class EventingProcess:
         return await call(self.control_port, "GET", path)
 
     async def metrics(self) -> Page:
-        """Waits for the control port, which answers a moment after the data plane does."""
-        page: list[str] = []
-
-        async def asked() -> bool:
-            try:
-                answer = await self.control("/metrics")
-            except ConnectionError:
-                return False
-            if answer.status == 200:
-                page.append(answer.text)
-            return bool(page)
-
-        await eventually(asked, READY_SECONDS, "metrics")
-        return Page.parse(page[0])
+        answer = await self.control("/metrics")
+        assert answer.status == 200, answer.text
+        return Page.parse(answer.text)
 
     async def status(self, kind: str, name: str, group: str = "eventing.knative.dev/v1") -> dict[str, Any]:
         answer = await self.control(f"/apis/{group}/namespaces/default/{kind}/{name}")

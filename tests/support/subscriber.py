@@ -113,11 +113,11 @@ class Subscriber:
         answer = self.script(received)
         if isinstance(answer, Response):
             return self._answered(id_, answer)
+        self.held += 1
         self._changed.set()
         return self._later(id_, answer)
 
     async def _later(self, id_: str, answer: Awaitable[Response]) -> Response:
-        self.held += 1
         try:
             return self._answered(id_, await answer)
         finally:

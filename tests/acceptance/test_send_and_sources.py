@@ -1,0 +1,86 @@
+"""`eventing send` against a running server, and a webhook of GitHub from its signature to a subscriber."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import eventing
+from tests.support.fixtures import Listen, Make
+from tests.support.manifest import broker, trigger
+
+pytestmark = pytest.mark.acceptance
+
+PAYLOADS = Path(__file__).parents[1] / "data/github/webhooks-examples-7.6.1.json.gz"
+SECRET = "a-secret-of-some-length"
+
+
+async def test_eventing_send(make: Make, listen: Listen, tmp_path: Path) -> None:
+    subscriber = await listen()
+    engine = make([broker(), trigger("t", subscriber.url)])
+    await engine.start()
+    common = ("--type", "order.placed", "--source", "/shop", "--ext", "tenant=a b")
+    for id_, more in {"one": (), "two": ("--structured",), "three": ("--subject", "42")}.items():
+        run = await eventing("send", engine.url(), *common, "--id", id_, "--data", '{"n": 1}', *more, cwd=tmp_path)
+        assert (run.code, run.err) == (0, ""), run
+        assert "202" in run.out
+    await subscriber.until_done(["one", "two", "three"], 20)
+    for received in subscriber.received:
+        assert received.type == "order.placed"
+        assert received.headers["ce-tenant"] == "a%20b"
+        assert json.loads(received.body) == {"n": 1}
+    refused = await eventing("send", engine.url("absent"), *common, cwd=tmp_path)
+    assert refused.code == 1
+    assert "404" in refused.err
+    assert refused.out == ""
+    await engine.terminate()
+    down = await eventing("send", engine.url(), *common, cwd=tmp_path)
+    assert down.code == 1
+    assert "refused" in down.err
+
+
+async def test_a_github_webhook_end_to_end(make: Make, listen: Listen) -> None:
+    subscriber = await listen()
+    source = {
+        "apiVersion": "sources.knative.dev/v1alpha1",
+        "kind": "GitHubSource",
+        "metadata": {"name": "hello"},
+        "spec": {
+            "ownerAndRepository": "Codertocat/Hello-World",
+            "secretToken": {"secretKeyRef": {"name": "github", "key": "token"}},
+            "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "default"}},
+        },
+    }
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "github"}, "stringData": {"token": SECRET}}
+    engine = make([broker(), secret, source, trigger("pushes", subscriber.url, types=["dev.knative.source.github.push"])])
+    await engine.start()
+    status = await engine.status("githubsources", "hello", "sources.knative.dev/v1alpha1")
+    path = status["address"]["url"].partition(f":{engine.port}")[2]
+    examples = json.loads(gzip.decompress(PAYLOADS.read_bytes()))
+    body = json.dumps(examples["push"][0]).encode()
+
+    def headers(id_: str, key: str) -> dict[str, str]:
+        return {
+            "content-type": "application/json",
+            "x-github-event": "push",
+            "x-github-delivery": id_,
+            "x-hub-signature-256": "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest(),
+        }
+
+    forged = await engine.post(headers("forged", "guessed"), body, path=path)
+    assert forged.status == 403
+    assert (await engine.post(headers("genuine", SECRET), body, path=path)).status == 202
+    await subscriber.until_done(["genuine"], 20)
+    (received,) = subscriber.received
+    assert received.type == "dev.knative.source.github.push"
+    assert received.headers["ce-source"] == "https://github.com/Codertocat/Hello-World"
+    assert received.body == body
+    page = await engine.metrics()
+    assert page.total("eventing_source_events_total", source="default/hello", outcome="sent") == 1
+    assert page.total("eventing_source_events_total", source="default/hello", outcome="bad_signature") == 1
+    assert SECRET not in engine.stderr()
