@@ -139,4 +139,10 @@ class AnswerMalformed(DeliveryFailed):
 
 
 class AnswerTooLarge(DeliveryFailed):
+    """``status`` and ``headers``: the answer's, where its head was complete; 0 and empty otherwise."""
+
     reason = "too_large"
+
+    def __init__(self, message: str, *, status: int = 0, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, headers

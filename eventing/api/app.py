@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 import eventing
+from eventing.api.deliveries import deliveries_router
 from eventing.api.discovery import discovery_router
 from eventing.api.errors import install
 from eventing.api.health import health_router
 from eventing.api.resources import resources_router
+from eventing.ports.channel import Channel
 from eventing.resources.store import ObjectStore
 
 
@@ -19,11 +21,13 @@ def create_app(
     *,
     ready: Callable[[], tuple[bool, Sequence[str]]],
     metrics: Callable[[], tuple[bytes, str]],
+    channel: Channel | None = None,
 ) -> FastAPI:
     """The read-only resource API, discovery, health and metrics.
 
     ``ready``: whether everything given at start was decided upon, and what is still waited for (`resources.readiness`).
-    ``metrics``: the page and its content type. No page of documentation is served: its scripts would come from elsewhere.
+    ``metrics``: the page and its content type. ``channel``: whose backlogs and dead letters
+    are shown. No page of documentation is served: its scripts would come from elsewhere.
     """
     app = FastAPI(
         title="eventing", version=eventing.__version__, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
@@ -31,5 +35,7 @@ def create_app(
     install(app)
     app.include_router(health_router(ready=ready, metrics=metrics))
     app.include_router(discovery_router(store.kinds))
+    if channel is not None:
+        app.include_router(deliveries_router(store, channel))
     app.include_router(resources_router(store))
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -13,7 +14,9 @@ _REASONS = {
     404: "NotFound",
     405: "MethodNotAllowed",
     406: "NotAcceptable",
+    422: "Invalid",
     500: "InternalError",
+    503: "ServiceUnavailable",
 }
 
 
@@ -57,10 +60,16 @@ def install(app: FastAPI) -> None:
         headers = {"Allow": "GET"} if error.status_code == 405 else None
         return JSONResponse(status(error.status_code, message), error.status_code, headers)
 
+    async def invalid(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        faults = "; ".join(f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors())
+        return JSONResponse(status(422, faults), 422)
+
     async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
         # The server logs the exception; its text is none of the caller's business.
         return JSONResponse(status(500, "internal error"), 500)
 
     app.add_exception_handler(Refusal, refusal)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)

@@ -138,9 +138,7 @@ def _run_loop(settings: Settings, loaded: Loaded, log: Log) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stopper(stop))
-        loop.set_exception_handler(
-            lambda _loop, context: log.error("unhandled", error=str(context.get("exception") or context["message"]))
-        )
+        loop.set_exception_handler(lambda _loop, context: _unhandled(log, context))
         await serve(settings, loaded, log, stop=stop, on_ready=ready)
 
     try:
@@ -159,8 +157,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _unhandled(log: Log, context: dict[str, Any]) -> None:
+    # The type alone: the text of an exception that nobody foresaw may hold anything.
     error = context.get("exception")
-    log.error("unhandled", error=f"{type(error).__name__}: {error}" if error is not None else context["message"])
+    log.error("unhandled", what=context["message"], error=type(error).__name__ if error is not None else "")
 
 
 def _stopper(stop: asyncio.Event) -> Callable[[], None]:

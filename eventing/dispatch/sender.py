@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eventing.bindings import http as binding
-from eventing.errors import ChannelError, DeliveryFailed, InvalidEvent
+from eventing.errors import AnswerTooLarge, ChannelError, DeliveryFailed, InvalidEvent
 from eventing.event import Event
 from eventing.policy import retry_after as retry_after_header
-from eventing.policy.outcome import Outcome, classify, classify_error, heeds_retry_after, may_carry_reply
+from eventing.policy.outcome import Outcome, classify, heeds_retry_after, may_carry_reply
 from eventing.ports.channel import Channel
 from eventing.ports.http import Headers, Response
 from eventing.ports.records import Failure, NewRecord
@@ -88,9 +88,11 @@ class Sender:
                 timeout=timeout,
                 ca_certs=target.ca_certs,
             )
+        except AnswerTooLarge as error:
+            return self._too_large(error, target.url, time.monotonic() - began)
         except DeliveryFailed as error:
             failure = Failure(target.url, 0, str(error))
-            return Attempt(classify_error(error), time.monotonic() - began, failure=failure, reason=error.reason)
+            return Attempt(Outcome.RETRY, time.monotonic() - began, failure=failure, reason=error.reason)
         return self._judge(response, target.url, time.monotonic() - began)
 
     async def _to_broker(self, event: Event, hops: int, target: Target, began: float) -> Attempt:
@@ -126,6 +128,16 @@ class Sender:
             reason=status_reason(response.status),
         )
 
+    def _too_large(self, error: AnswerTooLarge, url: str, seconds: float) -> Attempt:
+        """The status decides, as far as it is known; only a reply that can't be taken is refused (DATAPATH 8)."""
+        outcome = classify(error.status)
+        if outcome is Outcome.DONE and not (may_carry_reply(error.status) and _is_event(error.headers)):
+            return Attempt(outcome, seconds)
+        failure = Failure(url, error.status, str(error))
+        if outcome is Outcome.DONE:
+            return Attempt(Outcome.REFUSED, seconds, failure=failure, reason="reply_too_large")
+        return Attempt(outcome, seconds, failure=failure, reason=error.reason)
+
     def _reply(self, response: Response, url: str, seconds: float) -> Attempt:
         if not may_carry_reply(response.status):
             return Attempt(Outcome.DONE, seconds)
@@ -147,3 +159,10 @@ class Sender:
                 reason="reply_too_large",
             )
         return Attempt(Outcome.DONE, seconds, reply=event)
+
+
+def _is_event(headers: Headers) -> bool:
+    return any(
+        name == b"ce-specversion" or (name == b"content-type" and value.lower().startswith(b"application/cloudevents"))
+        for name, value in headers
+    )

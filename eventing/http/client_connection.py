@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import inf
 from typing import cast
 
-from eventing.errors import AnswerMalformed, DeliveryFailed, DeliveryTimeout
+from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed, DeliveryTimeout
 from eventing.http.limits import ClientLimits
 from eventing.http.response_parser import ResponseParser
 from eventing.ports.http import Response
@@ -136,7 +136,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             parser.feed(data)
         except DeliveryFailed as error:
-            self.drop(type(error)(f"{self.label}: {error}"))
+            self.drop(_labelled(error, self.label))
             return
         if parser.response is not None:
             self._answered(answer, parser.response)
@@ -182,7 +182,7 @@ class ClientConnection(asyncio.Protocol):
                 raise AnswerMalformed(f"the connection broke in the middle of the answer: {describe(exc)}")
             parser.finish()
         except DeliveryFailed as error:
-            self.drop(type(error)(f"{self.label}: {error}"))
+            self.drop(_labelled(error, self.label))
             return
         if parser.response is not None:
             self._answered(answer, parser.response)
@@ -209,3 +209,10 @@ def describe(error: BaseException) -> str:
     if isinstance(error, ConnectionError):
         return "connection lost"
     return type(error).__name__
+
+
+def _labelled(error: DeliveryFailed, label: str) -> DeliveryFailed:
+    message = f"{label}: {error}"
+    if isinstance(error, AnswerTooLarge):
+        return AnswerTooLarge(message, status=error.status, headers=error.headers)
+    return type(error)(message)

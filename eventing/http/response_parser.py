@@ -90,7 +90,9 @@ class ResponseParser:
             if self._raw > limits.max_response_headers:
                 raise _headers_too_large(limits)
         elif self._raw > 2 * limits.max_response_headers + _CHUNK_OVERHEAD * limits.max_response:
-            raise AnswerTooLarge("the chunks of the answer take too many bytes beside the data")
+            raise AnswerTooLarge(
+                "the chunks of the answer take too many bytes beside the data", status=self._status, headers=self._headers
+            )
 
     # What httptools calls -----------------------------------------------------------------------------------------------
 
@@ -126,7 +128,7 @@ class ResponseParser:
             self.reusable = False
             self._check_version()
         if self._length is not None and self._length > self._limits.max_response and not self._head and status != 304:
-            self._refuse(_body_too_large(self._limits))
+            self._refuse(self._body_too_large(status))
         self._status = status
         if self._head:
             self.reusable = False  # the parser would take what follows for a body
@@ -137,7 +139,7 @@ class ResponseParser:
             return
         self._size += len(data)
         if self._size > self._limits.max_response:
-            self._refuse(_body_too_large(self._limits))
+            self._refuse(self._body_too_large(self._status))
         if self._pieces is not None:
             self._pieces.append(data)
         elif self._body:
@@ -164,6 +166,10 @@ class ResponseParser:
         if sum(len(name) + len(value) + 4 for name, value in self._headers) > self._limits.max_response_headers:
             self._refuse(_headers_too_large(self._limits))
 
+    def _body_too_large(self, status: int) -> AnswerTooLarge:
+        message = f"the answer's body is larger than {self._limits.max_response} bytes"
+        return AnswerTooLarge(message, status=status, headers=self._headers)
+
     def _refuse(self, error: DeliveryFailed) -> None:
         # httptools replaces what its callbacks raise, so the error is kept aside for `feed`.
         self._refusal = error
@@ -176,7 +182,3 @@ def _text(error: Exception) -> str:
 
 def _headers_too_large(limits: ClientLimits) -> AnswerTooLarge:
     return AnswerTooLarge(f"the answer's headers are larger than {limits.max_response_headers} bytes")
-
-
-def _body_too_large(limits: ClientLimits) -> AnswerTooLarge:
-    return AnswerTooLarge(f"the answer's body is larger than {limits.max_response} bytes")

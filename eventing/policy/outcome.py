@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-from eventing.errors import AnswerTooLarge, DeliveryFailed
-
 
 class Outcome(Enum):
     """``DONE``: delivered. ``RETRY``: failed, another attempt may help. ``REFUSED``: failed, another attempt is of no use."""
@@ -26,11 +24,6 @@ def classify(status: int) -> Outcome:
     if status in _RETRIED or not 100 <= status < 500:
         return Outcome.RETRY
     return Outcome.REFUSED
-
-
-def classify_error(error: DeliveryFailed) -> Outcome:
-    """The outcome of an attempt without a usable answer: retried, but for an answer over its size limit (DATAPATH 8)."""
-    return Outcome.REFUSED if isinstance(error, AnswerTooLarge) else Outcome.RETRY
 
 
 def may_carry_reply(status: int) -> bool:

@@ -30,6 +30,6 @@ def policy_of(spec: DeliverySpec | None) -> DeliveryPolicy:
     )
 
 
-def attempts_once_and_drops_to_store(spec: DeliverySpec | None) -> bool:
-    """`delivery` without `retry` and `deadLetterSink` means one attempt: worth a warning."""
-    return spec is not None and spec.retry is None and spec.dead_letter_sink is None
+def attempts_once(spec: DeliverySpec | None) -> bool:
+    """`delivery` without `retry` means one attempt (DATAPATH 5): worth a warning."""
+    return spec is not None and spec.retry is None

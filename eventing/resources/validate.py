@@ -10,7 +10,7 @@ from eventing.errors import Fault, InvalidManifest
 from eventing.kinds.metadata import ObjectMeta
 from eventing.ports.source import SourcePlugin
 from eventing.resources.annotations import INJECTION, options
-from eventing.resources.delivery import attempts_once_and_drops_to_store
+from eventing.resources.delivery import attempts_once
 from eventing.resources.faults import did_you_mean, text_wanted
 from eventing.resources.kind_table import BROKER, EVENTING, SECRET, SERVICE, TRIGGER, KindTable, ResourceKind, is_ours
 from eventing.resources.loader import ObjectDocument, load
@@ -151,11 +151,10 @@ class _Checker:
             self.warnings.append(Remark(reason, resource.file, line, subject.name, dotted(path)))
 
         spec = resource.spec
-        if isinstance(spec, BrokerSpec | TriggerSpec) and attempts_once_and_drops_to_store(spec.delivery):
-            warn(
-                ("spec", "delivery"),
-                "without retry and deadLetterSink an event gets one attempt, then goes to the built-in dead-letter store",
-            )
+        if isinstance(spec, BrokerSpec | TriggerSpec) and attempts_once(spec.delivery):
+            sink = spec.delivery is not None and spec.delivery.dead_letter_sink is not None
+            then = "goes to the dead-letter sink, which gets one as well" if sink else "goes to the built-in dead-letter store"
+            warn(("spec", "delivery"), f"without retry an event gets one attempt, then {then}")
         if resource.meta.annotation(INJECTION) == "enabled":
             warn(("metadata", "annotations", INJECTION), "no broker is made by injection here; give a Broker")
 

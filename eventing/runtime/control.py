@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 import uvicorn
 
 from eventing.api.app import create_app
+from eventing.ports.channel import Channel
 from eventing.resources.store import ObjectStore
 
 
@@ -30,8 +31,9 @@ class ControlPlane:
         *,
         ready: Callable[[], tuple[bool, list[str]]],
         metrics: Callable[[], tuple[bytes, str]],
+        channel: Channel,
     ) -> None:
-        app = create_app(store, ready=ready, metrics=metrics)
+        app = create_app(store, ready=ready, metrics=metrics, channel=channel)
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -114,7 +114,7 @@ def _control_plane(engine: _Engine, listener: socket.socket) -> ControlPlane:
     # In a thread: importing FastAPI takes a good part of a second, and events are flowing already.
     from eventing.runtime.control import ControlPlane  # noqa: PLC0415
 
-    return ControlPlane(engine.store, listener, ready=engine.ready, metrics=engine.metrics.render)
+    return ControlPlane(engine.store, listener, ready=engine.ready, metrics=engine.metrics.render, channel=engine.channel)
 
 
 class _Engine:
@@ -135,7 +135,7 @@ class _Engine:
         self._forgotten: asyncio.Queue[str] = asyncio.Queue()
         self.metrics = Metrics(__version__)
         self.metrics.channel_ready = lambda: channel.health().ready
-        self._channel = channel
+        self.channel = channel
         self.store = ObjectStore(loaded.kinds, clock=channel.now)
         self._given = [resource.key for resource in loaded.objects]
         # Triggers of one host share nothing but what all share: their slots bound them, not the host.
@@ -167,7 +167,7 @@ class _Engine:
     def _not_ready(self) -> str:
         if self.closed_because:
             return self.closed_because
-        health = self._channel.health()
+        health = self.channel.health()
         return "" if health.ready else f"events can't be stored: {health.message or health.reason}"
 
     def ready(self) -> tuple[bool, list[str]]:

@@ -16,10 +16,14 @@ import pytest
 import uvicorn
 
 from eventing.api.app import create_app
+from eventing.event import Event
+from eventing.ports.channel import Channel, ChannelContext
+from eventing.ports.records import DeadLetter, EntryKey, Failure, NewEntry, NewRecord, Settlement
 from eventing.resources.readiness import readiness
 from eventing.resources.reconcile import Observed, reconcile
 from eventing.resources.store import ObjectStore
 from eventing.resources.validate import validate
+from eventing_channels.memory import open_channel
 from eventing_sources.github import plugin as github
 
 MANIFEST = """\
@@ -68,8 +72,18 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 @pytest.fixture
-async def get(store: ObjectStore) -> AsyncIterator[Get]:
-    app = create_app(store, ready=lambda: readiness(store), metrics=lambda: (b"a_total 1\n", "text/plain; version=0.0.4"))
+async def channel(tmp_path: Path) -> AsyncIterator[Channel]:
+    opened = open_channel("memory://", ChannelContext(tmp_path))
+    await opened.open()
+    await opened.ensure_broker("uid-default-b")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def get(store: ObjectStore, channel: Channel) -> AsyncIterator[Get]:
+    metrics = (b"a_total 1\n", "text/plain; version=0.0.4")
+    app = create_app(store, ready=lambda: readiness(store), metrics=lambda: metrics, channel=channel)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -241,3 +255,64 @@ async def test_health_and_metrics(get: Get, store: ObjectStore) -> None:
     assert (answer.status, answer.json) == (200, {"ready": True, "waitingFor": []})
     answer = await get("/metrics")
     assert (answer.body, answer.headers["content-type"]) == (b"a_total 1\n", "text/plain; version=0.0.4")
+
+
+TRIGGER = "/apis/eventing-engine.dev/v1alpha1/namespaces/default/triggers"
+
+
+async def _owed(channel: Channel) -> None:
+    """Three entries and two dead letters of the trigger t."""
+    broker, trigger = "uid-default-b", "uid-default-t"
+    events = [Event({"specversion": "1.0", "id": f"e{n}", "source": "/s", "type": "a"}, b"hunter2") for n in range(5)]
+    positions = await channel.append(broker, [NewRecord(event) for event in events])
+    failure = Failure("http://h/", 503, "answered 503", b"hunter2")
+    reader = await channel.reader(broker)
+    await reader.read(10, 1 << 20)
+    await channel.settle(
+        broker,
+        Settlement(
+            done=positions,
+            handovers=[NewEntry(EntryKey(trigger, at), 1e9 + at, attempts=2, failure=failure) for at in positions[:3]],
+            dead=[
+                DeadLetter(trigger, at, event, "exhausted", (failure,), 3, 1e9)
+                for at, event in list(zip(positions, events, strict=True))[3:]
+            ],
+        ),
+    )
+
+
+async def test_what_a_trigger_owes_and_why(get: Get, channel: Channel) -> None:
+    await _owed(channel)
+    page = (await get(f"{TRIGGER}/t/backlog?limit=2")).json
+    assert [item["id"] for item in page["items"]] == ["e0", "e1"]
+    assert page["items"][0] | {"due": ""} == {
+        "id": "e0",
+        "type": "a",
+        "source": "/s",
+        "lane": "subscriber",
+        "attempts": 2,
+        "due": "",
+        "underWay": False,
+        "lastError": "answered 503",
+    }
+    rest = (await get(f"{TRIGGER}/t/backlog?limit=2&after={page['next']}")).json
+    assert [item["id"] for item in rest["items"]] == ["e2"]
+    assert "next" not in rest
+
+
+async def test_dead_letters_of_a_trigger(get: Get, channel: Channel) -> None:
+    await _owed(channel)
+    answer = await get(f"{TRIGGER}/t/deadletters")
+    assert b"hunter2" not in answer.body
+    [first, second] = answer.json["items"]
+    assert (first["id"], first["why"], first["attempts"]) == ("e3", "exhausted", 3)
+    assert first["errors"] == [{"destination": "http://h/", "code": 503, "reason": "answered 503"}]
+    page = (await get(f"{TRIGGER}/t/deadletters?limit=1&after={first['number']}")).json
+    assert [item["id"] for item in page["items"]] == [second["id"]] == ["e4"]
+
+
+@pytest.mark.parametrize("path", ["nope/backlog", "nope/deadletters", "t/backlog?limit=0", "t/backlog?limit=x"])
+async def test_a_trigger_that_is_not_there_or_a_bad_page(get: Get, path: str) -> None:
+    answer = await get(f"{TRIGGER}/{path}")
+    assert answer.status == (404 if "nope" in path else 422)
+    assert answer.json["kind"] == "Status"

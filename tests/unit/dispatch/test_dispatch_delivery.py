@@ -182,3 +182,19 @@ async def test_a_subscriber_that_never_answers_times_out_and_is_retried(tmp_path
         await engine.idle()
     assert engine.metrics.triggers["one"].failures["timeout"] == 1
     assert engine.metrics.triggers["one"].delivered == 1
+
+
+async def test_an_answer_too_large_is_judged_by_its_status(tmp_path: Path) -> None:
+    page = b"x" * 300_000
+    headers, _ = binding.encode_binary(event(9, "pong"))
+    answers = {"1": Response(503, (), page), "2": Response(200, (), page), "3": Response(200, headers, page)}
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        one.answer = lambda received, _times: answers[received.id]
+        engine.trigger("one", one.url, policy=RETRY_TWICE)
+        await engine.start()
+        await engine.append(event(1), event(2), event(3))
+        await one.until(lambda: one.ids()["1"] == 3 and one.ids()["3"] == 1)
+        await engine.idle()
+        stored = await engine.channel.dead_letters.list("b", "one", 10)
+    assert one.ids() == {"1": 3, "2": 1, "3": 1}
+    assert {item.letter.event.id: item.letter.why for item in stored} == {"1": "exhausted", "3": "refused"}

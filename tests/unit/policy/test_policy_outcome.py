@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eventing.errors import AnswerMalformed, AnswerTooLarge, ConnectFailed, DeliveryFailed, DeliveryTimeout, NameNotResolved
-from eventing.policy.outcome import Outcome, classify, classify_error, heeds_retry_after, may_carry_reply
+from eventing.policy.outcome import Outcome, classify, heeds_retry_after, may_carry_reply
 
 
 def test_only_200_carries_a_reply_and_429_and_503_a_retry_after() -> None:
@@ -59,12 +58,3 @@ def test_what_is_retried() -> None:
 )
 def test_spelled_out(status: int, outcome: Outcome) -> None:
     assert classify(status) is outcome
-
-
-@pytest.mark.parametrize("error", [NameNotResolved, ConnectFailed, DeliveryTimeout, AnswerMalformed, DeliveryFailed])
-def test_no_usable_answer_is_retried(error: type[DeliveryFailed]) -> None:
-    assert classify_error(error("x")) is Outcome.RETRY
-
-
-def test_an_answer_over_its_limit_is_not_retried() -> None:
-    assert classify_error(AnswerTooLarge("x")) is Outcome.REFUSED

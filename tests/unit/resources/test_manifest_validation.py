@@ -242,7 +242,8 @@ def test_other_kinds_are_skipped_and_said_so(apply: Apply) -> None:
 
 def test_a_warning_for_one_attempt(apply: Apply) -> None:
     assert apply(trigger("delivery: {retry: 0}")).warnings == ()
-    assert apply(trigger("delivery: {deadLetterSink: {uri: 'http://h/'}}")).warnings == ()
+    [warning] = apply(trigger("delivery: {deadLetterSink: {uri: 'http://h/'}}")).warnings
+    assert "one attempt, then goes to the dead-letter sink" in str(warning)
     [warning] = apply(trigger("delivery: {timeout: PT1S}")).warnings
     assert (warning.object, warning.field, warning.line) == ("Trigger/t", "spec.delivery", 8)
     assert "one attempt" in str(warning)

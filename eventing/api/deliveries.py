@@ -1,0 +1,98 @@
+"""Why an event has not arrived: a trigger's backlog and its built-in dead letters, without payloads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+
+from eventing.api.errors import Refusal
+from eventing.errors import ChannelError
+from eventing.ports.channel import Channel
+from eventing.ports.records import Failure
+from eventing.resources.conditions import timestamp
+from eventing.resources.kind_table import BROKER, EVENTING, TRIGGER, Key
+from eventing.resources.model import TriggerSpec
+from eventing.resources.store import ObjectStore
+
+GROUP = "/apis/eventing-engine.dev/v1alpha1"
+MOST = 1000
+
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+After = Annotated[int, Query(ge=-1)]
+
+
+def deliveries_router(store: ObjectStore, channel: Channel) -> APIRouter:
+    """`.../namespaces/{namespace}/triggers/{name}/backlog` and `.../deadletters`. Pages of ``limit`` items; ``next`` of a
+    page is the ``after`` of the following one."""
+    router = APIRouter(prefix=f"{GROUP}/namespaces/{{namespace}}/triggers/{{name}}")
+
+    def uids(namespace: str, name: str) -> tuple[str, str]:
+        trigger = store.get(Key(EVENTING, TRIGGER.kind, namespace, name))
+        if trigger is None:
+            raise Refusal(404, f'triggers.{EVENTING} "{name}" not found')
+        assert isinstance(trigger.resource.spec, TriggerSpec)
+        broker = store.get(Key(EVENTING, BROKER.kind, namespace, trigger.resource.spec.broker_name))
+        if broker is None:
+            raise Refusal(404, f'the broker "{trigger.resource.spec.broker_name}" of this trigger does not exist')
+        return broker.uid, trigger.uid
+
+    @router.get("/backlog")
+    async def backlog(namespace: str, name: str, limit: Limit = 100, after: After = -1) -> Response:
+        broker, trigger = uids(namespace, name)
+        try:
+            entries = await channel.backlog.list(broker, trigger, limit, after)
+        except KeyError:
+            entries = ()
+        except ChannelError as error:
+            raise Refusal(503, f"the backlog can't be read: {error}") from None
+        items = [
+            {
+                "id": entry.event_id,
+                "type": entry.event_type,
+                "source": entry.event_source,
+                "lane": entry.key.lane.name.lower(),
+                "attempts": entry.attempts,
+                "due": timestamp(entry.due),
+                "underWay": entry.leased,
+                "lastError": entry.reason,
+            }
+            for entry in entries
+        ]
+        return _page(items, entries[-1].key.position if len(entries) == limit else None)
+
+    @router.get("/deadletters")
+    async def dead_letters(namespace: str, name: str, limit: Limit = 100, after: After = -1) -> Response:
+        broker, trigger = uids(namespace, name)
+        try:
+            stored = await channel.dead_letters.list(broker, trigger, limit, after)
+        except ChannelError as error:
+            raise Refusal(503, f"the dead letters can't be read: {error}") from None
+        items = [
+            {
+                "number": item.number,
+                "id": item.letter.event.id,
+                "type": item.letter.event.type,
+                "source": item.letter.event.source,
+                "why": item.letter.why,
+                "attempts": item.letter.attempts,
+                "at": timestamp(item.letter.at),
+                "errors": [_error(failure) for failure in item.letter.failures],
+            }
+            for item in stored
+        ]
+        return _page(items, stored[-1].number if len(stored) == limit else None)
+
+    return router
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    return {"destination": failure.destination, "code": failure.code, "reason": failure.reason}
+
+
+def _page(items: list[dict[str, Any]], following: int | None) -> Response:
+    body: dict[str, Any] = {"items": items}
+    if following is not None:
+        body["next"] = following
+    return JSONResponse(body)
