@@ -62,6 +62,18 @@ async def through(channel: Channel, options: argparse.Namespace) -> int:
     return total
 
 
+async def catch_up(channel: Channel, options: argparse.Namespace) -> int:
+    """Read and settle what is stored, without anybody appending."""
+    reader = await channel.reader("bench")
+    count = 0
+    while reader.wanted():
+        records = await reader.read(options.batch, 4 << 20)
+        await channel.settle("bench", Settlement([record.position for record in records]))
+        count += len(records)
+    await reader.close()
+    return count
+
+
 async def hand_over(channel: Channel, options: argparse.Namespace) -> int:
     """Events already stored become backlog entries, a batch per settlement."""
     reader = await channel.reader("bench", "hand-over")
@@ -101,7 +113,7 @@ async def main(options: argparse.Namespace) -> None:
         channel: Channel = entry.load()(options.channel, context)
         await channel.open()
         await channel.ensure_broker("bench")
-        steps: list[tuple[str, Measure]] = [("append", append), ("append+read+settle", through)]
+        steps: list[tuple[str, Measure]] = [("append", append), ("catch-up", catch_up), ("append+read+settle", through)]
         results = [await measure(name, work, channel, options) for name, work in steps]
         await append(channel, options)
         results += [

@@ -136,6 +136,21 @@ class Machine(RuleBasedStateMachine):
 
         self.run(step())
 
+    @rule(dues=st.lists(st.integers(-5, 10), min_size=1, max_size=5), trigger=st.sampled_from(TRIGGERS))
+    def park(self, dues: list[int], trigger: str) -> None:
+        """Hand-overs of what was just appended, as one step, so that there is always something to claim."""
+        records = self._events(len(dues))
+
+        async def step() -> None:
+            positions = await self.model.append("a", records)
+            assert await self.real.append("a", records) == positions
+            entries = [
+                NewEntry(EntryKey(trigger, at), 1_700_000_000.0 + 10 * due) for at, due in zip(positions, dues, strict=True)
+            ]
+            await self._settle(Settlement(handovers=entries), Settlement(handovers=entries))
+
+        self.run(step())
+
     @precondition(lambda self: self.given)
     @rule(data=st.data())
     def settle(self, data: st.DataObject) -> None:
@@ -154,8 +169,12 @@ class Machine(RuleBasedStateMachine):
         self.given = [r for r in self.given if r not in chosen]
         self.run(self._settle(settlement, settlement))
 
-    @rule(trigger=st.sampled_from(TRIGGERS), lane=st.sampled_from(list(Lane)), limit=st.integers(1, 4))
-    def claim(self, trigger: str, lane: Lane, limit: int) -> None:
+    @precondition(lambda self: self.run(self.model.backlog.states("a")))
+    @rule(data=st.data(), limit=st.integers(1, 4))
+    def claim(self, data: st.DataObject, limit: int) -> None:
+        states = sorted((state.trigger, state.lane) for state in self.run(self.model.backlog.states("a")))
+        trigger, lane = data.draw(st.sampled_from(states))
+
         async def step() -> None:
             until = self.clock() + 1e6
             expected = await self.model.backlog.claim("a", trigger, lane, limit, 1 << 30, until)
@@ -275,5 +294,5 @@ class Machine(RuleBasedStateMachine):
 
 TestSqliteBehavesLikeMemory = Machine.TestCase
 TestSqliteBehavesLikeMemory.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

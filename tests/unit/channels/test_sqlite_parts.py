@@ -15,6 +15,7 @@ from eventing.ports.channel import ChannelContext
 from eventing.ports.records import EntryKey, EntryResult, Lane, NewEntry, NewRecord, Settlement
 from eventing.testing.channels.harness import event, take
 from eventing.testing.clock import FakeClock
+from eventing_channels.sqlite.backlog import _Claim
 from eventing_channels.sqlite.channel import SqliteChannel
 from eventing_channels.sqlite.settings import Settings
 
@@ -29,11 +30,14 @@ async def opened(path: Path, clock: FakeClock | None = None, **options: float) -
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    cache=st.integers(0, 6),
-    chunk=st.integers(1, 5),
+    cache=st.integers(0, 9),
+    chunk=st.integers(1, 8),
+    chunk_bytes=st.sampled_from([1, 150, 1 << 20]),
     steps=st.lists(st.tuples(st.sampled_from(["append", "read", "tick", "cancel"]), st.integers(1, 7)), max_size=40),
 )
-def test_every_position_is_read_once_and_in_order_across_the_seam(cache: int, chunk: int, steps: list[tuple[str, int]]) -> None:
+def test_every_position_is_read_once_and_in_order_across_the_seam(
+    cache: int, chunk: int, chunk_bytes: int, steps: list[tuple[str, int]]
+) -> None:
     async def run(folder: Path) -> None:
         channel = await opened(folder, cache_records=cache)
         reader = await channel.reader("a")
@@ -67,6 +71,7 @@ def test_every_position_is_read_once_and_in_order_across_the_seam(cache: int, ch
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("eventing_channels.sqlite.reader.CHUNK_RECORDS", chunk)
+        patch.setattr("eventing_channels.sqlite.reader.CHUNK_BYTES", chunk_bytes)
         asyncio.run(run(Path(folder)))
 
 
@@ -165,23 +170,29 @@ async def test_a_settlement_that_nobody_waits_for_any_more_still_counts(tmp_path
         await channel.close()
 
 
-async def test_a_claim_that_nobody_waits_for_any_more_is_given_back(tmp_path: Path) -> None:
+async def test_a_claim_cancelled_at_the_last_moment_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the outcome and the waiting task's next step, and before there is any outcome."""
+    loop = asyncio.get_running_loop()
     channel = await opened(tmp_path)
     try:
         await park(channel, 5)
-        for ticks in range(12):
+        for at_the_last_moment in (True, False):
             claiming = asyncio.create_task(channel.backlog.claim("a", "t", Lane.SUBSCRIBER, 5, 1 << 30, channel.now() + 1e6))
-            for _ in range(ticks):
-                await asyncio.sleep(0)
-            claiming.cancel()
-            done = (await asyncio.gather(claiming, return_exceptions=True))[0]
-            if not isinstance(done, BaseException):
-                await channel.backlog.release("a", [(e.key, e.lease.token) for e in done.entries])
-        # One round through the writer, so that what was given back has arrived.
-        await channel.settle("a", Settlement())
-        await channel.backlog.states("a")
-        claim = await channel.backlog.claim("a", "t", Lane.SUBSCRIBER, 5, 1 << 30, channel.now() + 60)
-        assert len(claim.entries) == 5
+            with monkeypatch.context() as patch:
+                if at_the_last_moment:
+                    # Runs before the task that waits for the outcome, and after the outcome is set.
+                    patch.setattr(_Claim, "committed", lambda _job, task=claiming: loop.call_soon(task.cancel))
+                else:
+                    await asyncio.sleep(0)
+                    claiming.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await claiming
+            # A round through the writer, so that what was given back has arrived.
+            await channel.settle("a", Settlement())
+            await channel.backlog.states("a")
+            claim = await channel.backlog.claim("a", "t", Lane.SUBSCRIBER, 5, 1 << 30, channel.now() + 60)
+            assert len(claim.entries) == 5
+            await channel.backlog.release("a", [(e.key, e.lease.token) for e in claim.entries])
     finally:
         await channel.close()
 
