@@ -7,11 +7,11 @@ import contextlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-from eventing.dispatch.backlog import MARGIN, BacklogWorker
-from eventing.dispatch.deliver import Deliverer
+from eventing.dispatch.backlog import BacklogWorker
+from eventing.dispatch.deliver import MARGIN, Deliverer
 from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane
 from eventing.dispatch.sender import Sender
 from eventing.dispatch.settings import DispatchSettings
@@ -71,12 +71,17 @@ class BrokerDispatcher:
         self._token = map(f"{os.urandom(6).hex()}-{{}}".format, itertools.count())
         self._dead_bytes = 0
         self._dead_letters: dict[str, int] = {}
+        self._draining = False
         self._reader: Reader | None = None
         self._reader_task: asyncio.Task[None] | None = None
         self._settler = Settler(channel, plan.uid, self._window, log, dead_stored=self._dead_stored)
-        self._backlog = BacklogWorker(channel, plan.uid, lambda: self._lanes, log, monotonic=self._loop.time)
+        self._leaving: dict[tuple[str, Lane], DeliveryLane] = {}
+        self._backlog = BacklogWorker(
+            channel, plan.uid, lambda: self._lanes, log, monotonic=self._loop.time, able=self._settler.able
+        )
         self._deliverer = Deliverer(
             sender,
+            plan.uid,
             channel,
             self._settler,
             self._lane_of,
@@ -85,8 +90,8 @@ class BrokerDispatcher:
             wall=settings.wall,
             fault=fault,
             store_has_room=self._store_has_room,
+            backlog_bytes=settings.backlog_bytes,
         )
-        self._reading = asyncio.Event()
         self.started = asyncio.Event()
 
     # The plan.
@@ -94,18 +99,24 @@ class BrokerDispatcher:
     def update(self, triggers: Iterable[TriggerPlan]) -> None:
         """Take over a new set of triggers: known ones keep their lanes, and with them what runs and what is counted."""
         plans = {trigger.uid: trigger for trigger in triggers}
-        for (uid, _), lane in self._lanes.items():
-            if uid not in plans:
-                lane.removed = True
-                lane.metrics.not_ready()
-        self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] in plans}
+        self._leaving = {key: lane for key, lane in self._leaving.items() if lane.running}
+        gone = {key: lane for key, lane in self._lanes.items() if key[0] not in plans}
+        for key, lane in gone.items():
+            del self._lanes[key]
+            self._retire(key, lane)
+        if gone:
+            lanes = set(gone.values())
+            for flight in [flight for flight in self._in_order if flight.pending]:
+                self._hand_over(flight, only=lanes)
         for plan in plans.values():
             for kind in Lane:
-                if (plan.uid, kind) not in self._lanes:
-                    self._lanes[plan.uid, kind] = self._new_lane(plan, kind)
-                    self._lanes[plan.uid, kind].refresh()
-                lane = self._lanes[plan.uid, kind]
+                known = self._lanes.get((plan.uid, kind))
+                lane = known or self._leaving.pop((plan.uid, kind), None) or self._new_lane(plan, kind)
+                self._lanes[plan.uid, kind] = lane
                 lane.plan = plan
+                if known is None:
+                    lane.revive()
+                    lane.refresh()
                 lane.gate.configure(
                     plan.max_in_flight or DEFAULT_SLOTS, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER
                 )
@@ -116,6 +127,36 @@ class BrokerDispatcher:
                 lane.metrics.ready()
                 self._backlog.stir(lane)
         self._index = FilterIndex((self._lanes[uid, Lane.SUBSCRIBER], plan.filter) for uid, plan in plans.items())
+
+    def _retire(self, key: tuple[str, Lane], lane: DeliveryLane) -> None:
+        """The trigger is gone: what runs goes on to its end, what waits stays in the backlog for the grace time."""
+        lane.removed = True
+        lane.metrics.not_ready()
+        self._leaving[key] = lane
+        waiting = lane.stop()
+        for work in waiting:
+            work.abandoned = True
+        if self._tasks is not None and any(work.token is not None for work in waiting):
+            self._spawn(self._give_back(key, waiting))
+
+    async def _give_back(self, key: tuple[str, Lane], waiting: Sequence[Work]) -> None:
+        await self._release(waiting)
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.refresh()
+
+    async def _release(self, waiting: Iterable[Work]) -> None:
+        held = [(work.key, work.token) for work in waiting if work.token is not None]
+        if not held:
+            return
+        try:
+            await self._channel.backlog.release(self.plan.uid, held)
+        except ChannelUnavailable as error:
+            self._log.warning(
+                "claimed entries could not be given back, they wait for their leases to lapse",
+                broker=self._name,
+                reason=str(error),
+            )
 
     def _new_lane(self, plan: TriggerPlan, kind: Lane) -> DeliveryLane:
         metrics = self._metrics.trigger(plan.uid, f"{plan.namespace}/{plan.name}", self._broker_metrics)
@@ -143,6 +184,10 @@ class BrokerDispatcher:
     def _lane_of(self, uid: str, kind: Lane) -> DeliveryLane | None:
         return self._lanes.get((uid, kind))
 
+    def share_window(self, max_bytes: int) -> None:
+        """How many bytes this broker's window may hold: all windows together have half of the memory (DATAPATH 4)."""
+        self._window.resize(max_bytes)
+
     @property
     def lanes(self) -> Mapping[tuple[str, Lane], DeliveryLane]:
         return self._lanes
@@ -152,8 +197,7 @@ class BrokerDispatcher:
     async def run(self) -> None:
         """Read and deliver until cancelled; `drain` ends it in order. Raises `Fenced`, `ChannelCorrupt`, `ChannelClosed`."""
         self._broker_metrics.gauges = lambda: BrokerGauges(self._lag(), self._window.events)
-        await self._count_dead_letters()
-        reader = self._reader = await self._channel.reader(self.plan.uid)
+        reader = self._reader = await self._open_reader()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -166,6 +210,24 @@ class BrokerDispatcher:
             # Not before everything that was read is settled: what a closed reader gave out is for the next one.
             self._reader = None
             await reader.close()
+            self._let_go()
+
+    async def _open_reader(self) -> Reader:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._count_dead_letters()
+                return await self._channel.reader(self.plan.uid)
+            except ChannelUnavailable as error:
+                self._log.warning("the broker can't be read, trying again", broker=self._name, reason=str(error), pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _let_go(self) -> None:
+        """The handles outlive this broker; what they ask for their gauges doesn't."""
+        self._broker_metrics.gauges = None
+        for lane in (*self._lanes.values(), *self._leaving.values()):
+            lane.metrics.gauges = None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
@@ -184,7 +246,7 @@ class BrokerDispatcher:
     async def _read(self, reader: Reader) -> None:
         pause = FIRST_PAUSE
         self.started.set()
-        while True:
+        while not self._draining:
             events, size = await self._window.room()
             try:
                 records = await reader.read(min(events, READ_AHEAD), size)
@@ -273,15 +335,19 @@ class BrokerDispatcher:
                     self._hand_over(flight)
             self._flown.clear()
 
-    def _hand_over(self, flight: Flight) -> None:
+    def _hand_over(self, flight: Flight, only: Collection[DeliveryLane] | None = None) -> None:
+        """Into the backlog with what has not ended; ``only``: with what is for these lanes."""
         now = self._channel.now()
         for work in flight.works:
-            if work.flight is None:
+            if work.flight is None or (only is not None and work.lane not in only):
                 continue
             work.flight = None
+            flight.pending -= 1
             if work.running:
-                lease = EntryLease(next(self._token), now + work.lane.plan.policy.timeout + MARGIN)
+                left = max(0.0, work.deadline - self._loop.time())
+                lease = EntryLease(next(self._token), now + left + MARGIN)
                 work.token = lease.token
+                work.lane.held[work.key] = work
                 flight.handovers.append((NewEntry(work.key, now, lease=lease), work.lane))
                 work.lane.metrics.park("slow")
             else:
@@ -289,29 +355,27 @@ class BrokerDispatcher:
                 work.lane.behind = True
                 flight.handovers.append((NewEntry(work.key, now), work.lane))
                 work.lane.metrics.park("slots")
-        flight.pending = 0
-        self._settler.flight(flight)
+        if not flight.pending:
+            self._settler.flight(flight)
 
     async def drain(self, timeout: float) -> bool:
         """Stop reading, hand over what waits, let what runs end within ``timeout`` seconds, settle all of it.
         Whether everything was settled; what was not is repeated by the next process."""
+        self._draining = True
         if self._reader_task is not None:
             self._reader_task.cancel()
-        put_back = []
-        for lane in self._lanes.values():
-            put_back += [(work.key, work.token) for work in lane.stop() if work.token is not None]
+        waiting = [work for lane in self._lanes.values() for work in lane.stop()]
         while self._in_order:
             flight = self._in_order.popleft()
             if flight.pending:
                 self._hand_over(flight)
         try:
             async with asyncio.timeout(timeout):
-                if put_back:
-                    await self._channel.backlog.release(self.plan.uid, put_back)
+                await self._release(waiting)
                 await self._settler.settled()
                 await self._no_workers.wait()
                 await self._settler.settled()
-        except (TimeoutError, ChannelUnavailable):
+        except TimeoutError:
             return False
         return True
 

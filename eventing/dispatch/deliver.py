@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from eventing.bindings.dead_letter import with_error
@@ -10,12 +11,13 @@ from eventing.dispatch.sender import Attempt, Encoded, Sender
 from eventing.dispatch.settler import Result, Settler
 from eventing.dispatch.verdict import Verdict, give_up, judge
 from eventing.dispatch.work import Work
+from eventing.errors import ChannelUnavailable
 from eventing.policy.expiry import expired
 from eventing.policy.outcome import Outcome
 from eventing.policy.retry import obeyed
 from eventing.ports.channel import Channel
-from eventing.ports.records import EntryResult, Failure, Lane, NewEntry
-from eventing.resources.plan import Target
+from eventing.ports.records import DeadLetter, EntryResult, Failure, Lane, NewEntry
+from eventing.resources.plan import Target, TriggerPlan
 from eventing.telemetry.logs import Log
 
 FAULT_POINTS: tuple[str, ...] = ("deliver.answered",)
@@ -23,15 +25,18 @@ FAULT_POINTS: tuple[str, ...] = ("deliver.answered",)
 
 
 STORE_FULL_PAUSE = 60.0
+MARGIN = 10.0
+"""Seconds a lease outlives the attempt's time-out."""
 
 
 class Deliverer:
     """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to; ``store_has_room`` says whether the
-    built-in dead-letter store takes more."""
+    built-in dead-letter store takes more; ``backlog_bytes``: what may be owed to one lane."""
 
     def __init__(
         self,
         sender: Sender,
+        broker: str,
         channel: Channel,
         settler: Settler,
         lane_of: Callable[[str, Lane], DeliveryLane | None],
@@ -41,9 +46,12 @@ class Deliverer:
         wall: Callable[[], float],
         fault: Callable[[str], None],
         store_has_room: Callable[[], bool],
+        backlog_bytes: int,
     ) -> None:
         self._store_has_room = store_has_room
+        self._backlog_bytes = backlog_bytes
         self._sender = sender
+        self._broker = broker
         self._channel = channel
         self._settler = settler
         self._lane_of = lane_of
@@ -65,15 +73,19 @@ class Deliverer:
                 lane.metrics.expired += 1
                 self._end(work, Verdict())
                 return
-            target = lane.plan.subscriber if lane.kind is Lane.SUBSCRIBER else lane.plan.dead_letter
+            plan = lane.plan
+            target = plan.subscriber if lane.kind is Lane.SUBSCRIBER else plan.dead_letter
             if target is None:
                 # The sink was taken out of the trigger since: the built-in store is what is left.
-                self._end(work, self._without_sink(work))
+                self._finish(work, None, self._without_sink(work))
                 return
             work.running = True
+            if not await self._leased(work, plan.policy.timeout):
+                return
+            work.deadline = self._monotonic() + plan.policy.timeout
             if work.attempts:
                 lane.metrics.retries += 1
-            attempt = await self._attempt(work, target)
+            attempt = await self._attempt(work, plan, target)
             self._fault("deliver.answered")
             counted = True
             self._tell_gate(lane, attempt)
@@ -90,13 +102,61 @@ class Deliverer:
             plan=lane.plan,
             now=self._channel.now(),
         )
+        self._finish(work, attempt, verdict)
+
+    def _finish(self, work: Work, attempt: Attempt | None, verdict: Verdict) -> None:
+        lane = work.lane
+        verdict = self._bounded(work, verdict)
         if verdict.dead and not self._store_has_room():
             # The built-in store evicts nothing: the trigger waits until someone made room (DATAPATH 7).
             lane.gate.hold(self._monotonic() + STORE_FULL_PAUSE)
             self._put_back(work, "store_full")
             return
-        self._count(work, attempt, verdict)
+        if attempt is not None:
+            self._count(work, attempt, verdict)
+        if verdict.why:
+            self._log.warning(
+                "an event was given up on",
+                trigger=lane.metrics.name,
+                lane=lane.kind.name.lower(),
+                why=verdict.why,
+                event_id=work.record.event.id,
+                reason=attempt.failure.reason if attempt is not None and attempt.failure else "",
+                to="dead letter sink" if verdict.then is not None else "built-in store",
+            )
         self._end(work, verdict)
+
+    def _bounded(self, work: Work, verdict: Verdict) -> Verdict:
+        """What is owed to a dead-letter sink is bounded too (DATAPATH 9): beyond it the built-in store takes the letter."""
+        then = verdict.then
+        if then is None or then.key.lane is work.lane.kind or then.origin is None:
+            return verdict
+        to = self._lane_of(then.key.trigger, then.key.lane)
+        if to is None or to.bytes + work.size <= self._backlog_bytes or not self._store_has_room():
+            return verdict
+        letter = DeadLetter(
+            work.key.trigger, work.key.position, work.record.event, verdict.why, (then.origin,), work.attempts + 1, then.due
+        )
+        return Verdict(dead=(letter,), why=verdict.why)
+
+    async def _leased(self, work: Work, timeout: float) -> bool:
+        """Whether the entry's lease outlasts an attempt: a policy with a longer time-out may have come since it was claimed,
+        or it waited long. False: it is not ours any more, or nobody knows; nothing was sent."""
+        if work.until is None or work.token is None or self._channel.now() + timeout <= work.until:
+            return True
+        until = self._channel.now() + timeout + MARGIN
+        token = work.token
+        try:
+            lost = await self._channel.backlog.extend(self._broker, [(work.key, token)], until)
+        except ChannelUnavailable:
+            self._put_back(work, "slow")
+            return False
+        if lost and work.token == token:
+            work.lane.held.pop(work.key, None)
+            work.lane.refresh()
+            return False
+        work.until = until
+        return True
 
     def _tell_gate(self, lane: DeliveryLane, attempt: Attempt) -> None:
         now = self._monotonic()
@@ -108,8 +168,7 @@ class Deliverer:
         if wait > 0:
             lane.gate.hold(now + wait)
 
-    async def _attempt(self, work: Work, target: Target) -> Attempt:
-        plan = work.lane.plan
+    async def _attempt(self, work: Work, plan: TriggerPlan, target: Target) -> Attempt:
         try:
             message = work.message
             if work.origin is not None:
@@ -122,7 +181,10 @@ class Deliverer:
                 namespace=plan.namespace.encode(),
                 timeout=plan.policy.timeout,
             )
-        except Exception as error:  # noqa: BLE001 - a fault of ours must cost an attempt, never the event
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             self._log.error("a delivery failed inside", trigger=plan.name, error=type(error).__name__)
             failure = Failure(target.url, 0, f"internal error {type(error).__name__}")
             return Attempt(Outcome.RETRY, 0.0, failure=failure, reason="internal")
@@ -161,18 +223,8 @@ class Deliverer:
             metrics.reply("stored")
         if verdict.dropped_reply:
             metrics.reply(verdict.dropped_reply)
-        if verdict.why:
-            if work.lane.kind is Lane.SUBSCRIBER:
-                metrics.dead(verdict.why)
-            self._log.warning(
-                "an event was given up on",
-                trigger=metrics.name,
-                lane=work.lane.kind.name.lower(),
-                why=verdict.why,
-                event_id=work.record.event.id,
-                reason=attempt.failure.reason if attempt.failure else "",
-                to="dead letter sink" if verdict.then is not None else "built-in store",
-            )
+        if verdict.why and work.lane.kind is Lane.SUBSCRIBER:
+            metrics.dead(verdict.why)
         elif verdict.then is not None and work.token is None:
             metrics.park("retry")
 
@@ -182,6 +234,7 @@ class Deliverer:
         if verdict.then is not None:
             to = lane if verdict.then.key.lane is lane.kind else self._lane_of(work.key.trigger, verdict.then.key.lane)
         if work.token is not None:
+            lane.held.pop(work.key, None)
             result = EntryResult(work.key, work.token, verdict.then, verdict.replies, verdict.dead)
             self._settler.result(Result(result, lane, to, work.size))
             return
@@ -190,7 +243,9 @@ class Deliverer:
         work.flight = None
         if verdict.then is not None:
             flight.handovers.append((verdict.then, to or lane))
-        flight.replies.extend(verdict.replies)
+        if verdict.replies:
+            flight.replies.extend(verdict.replies)
+            self._settler.grow(flight, sum(reply.event.size for reply in verdict.replies))
         flight.dead.extend(verdict.dead)
         flight.pending -= 1
         if flight.pending == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from eventing.dispatch.broker import BrokerDispatcher
 from eventing.dispatch.janitor import Janitor
@@ -13,9 +12,12 @@ from eventing.dispatch.settings import DispatchSettings
 from eventing.dispatch.shares import Shares
 from eventing.policy.shares import Budget
 from eventing.ports.channel import Channel
-from eventing.resources.plan import Plan
+from eventing.resources.plan import Plan, TriggerPlan
 from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
+
+REMOVAL = 5.0
+"""Seconds that a removed broker's deliveries may take to end."""
 
 
 class Dispatcher:
@@ -46,7 +48,12 @@ class Dispatcher:
         self._plan = Plan()
         self._brokers: dict[str, tuple[BrokerDispatcher, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._applying = asyncio.Lock()
         self.running = asyncio.Event()
+
+    def broker(self, uid: str) -> BrokerDispatcher:
+        """A broker of the plan that is followed now. Raises `KeyError`."""
+        return self._brokers[uid][0]
 
     async def run(self) -> None:
         """Until cancelled, or until a broker's dispatcher fails for good: its error ends the process, loudly."""
@@ -63,29 +70,47 @@ class Dispatcher:
     async def apply(self, plan: Plan) -> None:
         """Follow this plan from the next event on. A new trigger takes part before this returns (DATAPATH 11)."""
         self._plan = plan
-        if self._tasks is None:
-            return
-        for uid in set(self._brokers) - set(plan.brokers):
-            _, task = self._brokers.pop(uid)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        async with self._applying:
+            if self._tasks is not None:
+                await self._follow(self._plan, self._tasks)
+
+    async def _follow(self, plan: Plan, tasks: asyncio.TaskGroup) -> None:
+        triggers: dict[str, list[TriggerPlan]] = {uid: [] for uid in plan.brokers}
+        for trigger in plan.triggers.values():
+            if trigger.broker in triggers:
+                triggers[trigger.broker].append(trigger)
         starting = []
         for uid, broker in plan.brokers.items():
-            triggers = [trigger for trigger in plan.triggers.values() if trigger.broker == uid]
             if uid in self._brokers:
-                self._brokers[uid][0].update(triggers)
+                self._brokers[uid][0].update(triggers[uid])
                 continue
             await self._channel.ensure_broker(uid)
             dispatcher = BrokerDispatcher(
                 broker, self._channel, self._sender, self._shares, self._metrics, self._log, self._settings, fault=self._fault
             )
-            dispatcher.update(triggers)
-            task = self._tasks.create_task(dispatcher.run(), name=f"broker {broker.namespace}/{broker.name}")
+            dispatcher.update(triggers[uid])
+            task = tasks.create_task(dispatcher.run(), name=f"broker {broker.namespace}/{broker.name}")
             self._brokers[uid] = (dispatcher, task)
-            starting.append(dispatcher.started.wait())
+            starting.append(dispatcher.started)
+        self._share_windows()
         for start in starting:
-            await start
+            await start.wait()
+        gone = [uid for uid in self._brokers if uid not in plan.brokers]
+        if gone:
+            await asyncio.gather(*(self._end(uid) for uid in gone))
+            self._share_windows()
+
+    async def _end(self, uid: str) -> None:
+        dispatcher, task = self._brokers.pop(uid)
+        # In order, so that what was delivered is settled: the broker may come back with what it left.
+        await dispatcher.drain(REMOVAL)
+        task.cancel()
+        await asyncio.wait([task])
+
+    def _share_windows(self) -> None:
+        share = self._settings.memory_bytes // 2 // max(1, len(self._brokers))
+        for dispatcher, _ in self._brokers.values():
+            dispatcher.share_window(min(self._settings.window_bytes, share))
 
     async def drain(self, timeout: float) -> bool:
         """Stop reading and let what runs end, see `BrokerDispatcher.drain`. Whether everything was settled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from eventing.dispatch.settings import DispatchSettings
 from eventing.errors import ChannelUnavailable
@@ -49,12 +49,15 @@ class Janitor:
     async def sweep(self) -> None:
         """One round. Raises `ChannelUnavailable`."""
         plan = self._plan()
-        now = self._settings.wall()
-        for uid, since in plan.retired.items():
-            if uid in self._done or now - since < self._settings.trigger_grace:
-                continue
-            for broker in plan.brokers:
-                await self._drop_entries(broker, uid)
+        self._done &= plan.retired.keys()
+        now = self._channel.now()
+        ended = [
+            uid for uid, since in plan.retired.items() if uid not in self._done and now - since >= self._settings.trigger_grace
+        ]
+        if ended:
+            # A retired broker may come back within its own grace time, and must not bring these entries along.
+            await self._drop_entries([*plan.brokers, *plan.retired], set(ended))
+        for uid in ended:
             try:
                 await self._channel.drop_broker(uid)
             except KeyError:
@@ -71,7 +74,16 @@ class Janitor:
                     handle.drop("dead_letter_age", count)
                 self._log.warning("dead letters were dropped by age", trigger=handle.name if handle else trigger, count=count)
 
-    async def _drop_entries(self, broker: str, trigger: str) -> None:
+    async def _drop_entries(self, brokers: Sequence[str], triggers: Collection[str]) -> None:
+        for broker in brokers:
+            try:
+                states = await self._channel.backlog.states(broker)
+            except KeyError:
+                continue  # a retired trigger or source, or a broker that is gone
+            for trigger in dict.fromkeys(state.trigger for state in states if state.trigger in triggers):
+                await self._drop(broker, trigger)
+
+    async def _drop(self, broker: str, trigger: str) -> None:
         total = 0
         while dropped := await self._channel.backlog.drop(broker, trigger, BATCH):
             total += dropped

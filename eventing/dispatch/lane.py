@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventing.dispatch.shares import Shares
 from eventing.policy.gate import Gate
-from eventing.ports.records import Lane
+from eventing.ports.records import EntryKey, Lane
 from eventing.resources.plan import TriggerPlan
 from eventing.telemetry.handles import TriggerMetrics
 
@@ -25,6 +25,7 @@ class DeliveryLane:
 
     ``deliver`` runs one delivery to its end; ``spawn`` starts a task that its owner watches; ``stir`` tells the backlog
     worker to look at this lane again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog.
+    ``held``: the leased entries that wait or run here, by key.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class DeliveryLane:
         self.bytes = 0
         self.next_due: float | None = None
         self.stale = False
+        self.held: dict[EntryKey, Work] = {}
         self._shares = shares
         self._owner = f"{plan.uid}/{kind}"
         self._deliver = deliver
@@ -94,6 +96,7 @@ class DeliveryLane:
         """Queue a claimed entry. False: there is no room for its bytes now."""
         if not self._shares.take(self._owner, work.size):
             return False
+        self.held[work.key] = work
         self.push(work)
         return True
 
@@ -134,7 +137,12 @@ class DeliveryLane:
         self.queue.clear()
         for work in waiting:
             self.gone(work.size)
+            self.held.pop(work.key, None)
         return waiting
+
+    def revive(self) -> None:
+        """The trigger is back before the last of its deliveries ended: they still count."""
+        self.removed = self.stopped = False
 
     # The books of the backlog, kept by the settler and the backlog worker.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,6 +17,8 @@ from eventing.ports.records import DeadLetter, EntryKey, EntryResult, Settlement
 from eventing.telemetry.logs import Log
 
 MAX_RESULTS = 512
+MAX_HANDOVERS = 2048
+"""Of one settlement, about: an event that a thousand triggers wait for must not hold up the appends of all brokers."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
 
 
@@ -29,9 +31,16 @@ class Result:
     to: DeliveryLane | None
     size: int
 
+    @property
+    def weight(self) -> int:
+        """Bytes that this result alone keeps in memory."""
+        return sum(reply.event.size for reply in self.result.replies) + sum(letter.event.size for letter in self.result.dead)
+
 
 class Settler:
-    """For one broker. What waits here is bounded by the window and by the slots of the triggers: nothing else may enter.
+    """For one broker. What waits here is bounded: flights by the window, results by ``claims_wait``, for which whoever makes
+    deliveries from the backlog waits first. While a settlement fails nothing more may be claimed: what was delivered and not
+    settled is repeated after a crash, and a lease may lapse before its result gets through.
 
     ``dead_stored``: told of each letter that entered the built-in store.
     """
@@ -44,19 +53,33 @@ class Settler:
         self._window = window
         self._log = log
         self._dead_stored = dead_stored
-        self._flights: deque[Flight] = deque()
-        self._results: deque[Result] = deque()
+        # One queue for both: an entry is handed over in an earlier settlement than its result comes, or in the same.
+        self._waiting: deque[Flight | Result] = deque()
+        self._results = 0
+        self._bytes = 0
+        self._failing = False
+        self._owed = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._able = asyncio.Event()
+        self._able.set()
 
     def flight(self, flight: Flight) -> None:
-        self._flights.append(flight)
+        self._waiting.append(flight)
         self._stir()
 
     def result(self, result: Result) -> None:
-        self._results.append(result)
+        self._waiting.append(result)
+        self._results += 1
+        self._bytes += result.weight
+        self._judge()
         self._stir()
+
+    def grow(self, flight: Flight, size: int) -> None:
+        """The flight holds that many more bytes, of replies, until it is settled."""
+        flight.size += size
+        self._window.grow(size)
 
     def _stir(self) -> None:
         self._idle.clear()
@@ -66,19 +89,42 @@ class Settler:
         """Wait until nothing is left to settle."""
         await self._idle.wait()
 
+    async def able(self) -> None:
+        """Wait until more may be claimed from the backlog."""
+        await self._able.wait()
+
+    def _judge(self) -> None:
+        if (
+            self._failing
+            or self._owed > 0
+            or self._results >= self._window.limit
+            or (self._results and self._bytes >= self._window.max_bytes)
+        ):
+            self._able.clear()
+        else:
+            self._able.set()
+
     async def run(self) -> None:
         """Until cancelled. Raises `Fenced` and `ChannelClosed`: then this process must not go on with the broker."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._flights or self._results:
-                # All flights first, the window bounds them: an entry is handed over in an earlier settlement than its result
-                # comes, or in the same.
-                flights = list(self._flights)
-                self._flights.clear()
-                results = [self._results.popleft() for _ in range(min(MAX_RESULTS, len(self._results)))]
-                await self._settle(flights, results)
+            while self._waiting:
+                await self._settle(*self._take())
             self._idle.set()
+
+    def _take(self) -> tuple[list[Flight], list[Result]]:
+        flights: list[Flight] = []
+        results: list[Result] = []
+        handovers = 0
+        while self._waiting and len(results) < MAX_RESULTS and handovers < MAX_HANDOVERS:
+            item = self._waiting.popleft()
+            if isinstance(item, Result):
+                results.append(item)
+            else:
+                flights.append(item)
+                handovers += len(item.handovers)
+        return flights, results
 
     async def _settle(self, flights: list[Flight], results: list[Result]) -> None:
         settlement = Settlement(
@@ -96,15 +142,25 @@ class Settler:
             except ChannelUnavailable as error:
                 # Its outcome is unknown: the same settlement again before any other, for as long as it takes.
                 self._log.error("settling failed, trying again", broker=self._broker, reason=str(error), pause=pause)
+                self._failing = True
+                self._judge()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+        if self._failing:
+            # What waited meanwhile goes first: its leases may have lapsed, and nobody else may take the entries before.
+            self._failing, self._owed = False, self._results - len(results)
+        else:
+            self._owed = max(0, self._owed - len(results))
+        self._results -= len(results)
+        self._bytes -= sum(item.weight for item in results)
+        self._judge()
         self._book(flights, results, settled.lost)
 
-    def _book(self, flights: list[Flight], results: list[Result], lost: frozenset[EntryKey]) -> None:
+    def _book(self, flights: Sequence[Flight], results: Sequence[Result], lost: frozenset[EntryKey]) -> None:
         for flight in flights:
             self._window.leave(flight.size)
             for entry, lane in flight.handovers:
-                lane.entered(flight.size, None if entry.lease is not None else entry.due)
+                lane.entered(flight.event_size, None if entry.lease is not None else entry.due)
             for letter in flight.dead:
                 self._dead_stored(letter)
             flight.release()

@@ -20,9 +20,20 @@ class Window:
         self.events += 1
         self.bytes += size
 
+    def grow(self, size: int) -> None:
+        """Something inside takes more memory: a reply came that is settled with its event."""
+        self.bytes += size
+
+    def resize(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._tell()
+
     def leave(self, size: int) -> None:
         self.events -= 1
         self.bytes -= size
+        self._tell()
+
+    def _tell(self) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done() and self._open():
             waiter.set_result(None)

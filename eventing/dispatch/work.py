@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 class Flight:
     """An event read and not yet settled. It is settled once none of its deliveries is ``pending``: each ended, or
     was handed over. Until then replies and dead letters wait here, to become durable together (DATAPATH 1).
+    ``size``: the bytes it holds in the window, replies included; ``event_size``: the event's alone.
     """
 
-    __slots__ = ("dead", "handovers", "message", "pending", "read_at", "record", "replies", "size", "works")
+    __slots__ = ("dead", "event_size", "handovers", "message", "pending", "read_at", "record", "replies", "size", "works")
 
     def __init__(self, record: Record, read_at: float) -> None:
         self.record = record
         self.read_at = read_at
-        self.size = record.event.size
+        self.size = self.event_size = record.event.size
         self.pending = 0
         self.works: list[Work] = []
         self.handovers: list[tuple[NewEntry, DeliveryLane]] = []
@@ -47,11 +48,13 @@ class Flight:
 
 class Work:
     """One delivery in this process. ``flight`` is set while it belongs to an event in the window; ``token`` once it is
-    a leased backlog entry, by a claim or because its event left the window while it ran."""
+    a leased backlog entry, by a claim or because its event left the window while it ran; ``until`` is the claim's lease, on
+    the channel's clock. ``deadline``: when the running attempt ends at the latest, on the loop's clock."""
 
     __slots__ = (
         "abandoned",
         "attempts",
+        "deadline",
         "failure",
         "flight",
         "key",
@@ -63,6 +66,7 @@ class Work:
         "running",
         "size",
         "token",
+        "until",
     )
 
     def __init__(
@@ -85,12 +89,14 @@ class Work:
         self.running = False
         self.abandoned = False
         self.token: str | None = None
+        self.until: float | None = None
+        self.deadline = 0.0
         self.attempts = 0
         self.failure: Failure | None = None
         self.origin: Failure | None = None
         self.ordering_key: str | None = None
         if entry is not None:
-            self.token = entry.lease.token
+            self.token, self.until = entry.lease.token, entry.lease.until
             self.attempts = entry.attempts
             self.failure = entry.failure
             self.origin = entry.origin
@@ -99,7 +105,7 @@ class Work:
     @classmethod
     def direct(cls, lane: DeliveryLane, flight: Flight) -> Work:
         key = EntryKey(lane.plan.uid, flight.record.position, Lane.SUBSCRIBER)
-        return cls(lane, key, flight.record, flight.encoded(), flight.size, flight=flight)
+        return cls(lane, key, flight.record, flight.encoded(), flight.event_size, flight=flight)
 
     @classmethod
     def claimed(cls, lane: DeliveryLane, entry: Entry, message: Encoded) -> Work:

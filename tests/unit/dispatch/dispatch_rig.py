@@ -11,16 +11,18 @@ from pathlib import Path
 
 from eventing.bindings import http as binding
 from eventing.dispatch.dispatcher import Dispatcher
+from eventing.dispatch.lane import DeliveryLane
 from eventing.dispatch.settings import DispatchSettings
+from eventing.errors import ChannelUnavailable
 from eventing.event import Event
 from eventing.filters import Filter, compile_filter
 from eventing.http.client import HttpClient
 from eventing.http.resolver import Resolver
 from eventing.http.server import HttpServer
 from eventing.policy.delivery import DeliveryPolicy
-from eventing.ports.channel import Channel, ChannelContext
+from eventing.ports.channel import Channel, ChannelContext, Reader
 from eventing.ports.http import Request, Response
-from eventing.ports.records import NewRecord
+from eventing.ports.records import Lane, NewRecord, Settled, Settlement
 from eventing.resources.plan import BrokerPlan, Plan, Target, TriggerPlan
 from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
@@ -157,6 +159,19 @@ class Rig:
         """Backlog entries by trigger and lane, as the channel has them."""
         return {(state.trigger, int(state.lane)): state.entries for state in await self.channel.backlog.states("b")}
 
+    def lane(self, trigger: str, lane: Lane = Lane.SUBSCRIBER, broker: str = "b") -> DeliveryLane:
+        """The dispatcher's own view of a lane."""
+        return self.dispatcher.broker(broker).lanes[trigger, lane]
+
+    async def drained(self) -> None:
+        """Wait until nothing is in the window: each event read was delivered or handed over, and settled."""
+        await eventually(lambda: self.window() == 0)
+
+    def window(self) -> int:
+        gauges = self.metrics.brokers["b"].gauges
+        assert gauges is not None
+        return gauges().window + gauges().lag
+
     async def idle(self) -> None:
         """Wait until everything is settled: nothing in the window and no entry left."""
 
@@ -180,8 +195,6 @@ class Flaky:
         return getattr(self._channel, name)
 
     async def settle(self, broker: str, settlement: object) -> object:
-        from eventing.errors import ChannelUnavailable
-
         self.calls += 1
         how = self.failures.pop(0) if self.failures else ""
         if how == "before":
@@ -190,6 +203,64 @@ class Flaky:
         if how == "after":
             raise ChannelUnavailable("lost the answer")
         return settled
+
+
+class Troubled:
+    """A channel of which some calls fail, by name (``failing``), or wait (``held``); ``calls`` counts all of them and
+    ``settlements`` keeps the sizes of each: events, hand-overs, results."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.failing: set[str] = set()
+        self.held: dict[str, asyncio.Event] = {}
+        self.calls: Counter[str] = Counter()
+        self.settlements: list[tuple[int, int, int]] = []
+        self.backlog = _Part(self, channel.backlog)
+        self.dead_letters = _Part(self, channel.dead_letters)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._channel, name)
+
+    async def check(self, name: str) -> None:
+        self.calls[name] += 1
+        if name in self.failing:
+            raise ChannelUnavailable("not now")
+        if name in self.held:
+            await self.held[name].wait()
+
+    async def reader(self, *arguments: str) -> Reader:
+        await self.check("reader")
+        return await self._channel.reader(*arguments)
+
+    async def settle(self, broker: str, settlement: Settlement) -> Settled:
+        await self.check("settle")
+        self.settlements.append((len(settlement.done), len(settlement.handovers), len(settlement.results)))
+        return await self._channel.settle(broker, settlement)
+
+
+class _Part:
+    """One of the channel's other ports."""
+
+    def __init__(self, whole: Troubled, part: object) -> None:
+        self._whole, self._part = whole, part
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        async def call(*arguments: object) -> object:
+            await self._whole.check(name)
+            return await getattr(self._part, name)(*arguments)  # type: ignore[no-any-return]
+
+        return call
+
+
+def troubled() -> tuple[list[Troubled], Callable[[Channel], Channel]]:
+    """For `rig`: the channels made so far, and what wraps them."""
+    made: list[Troubled] = []
+
+    def wrap(channel: Channel) -> Channel:
+        made.append(Troubled(channel))
+        return made[-1]  # type: ignore[return-value]
+
+    return made, wrap
 
 
 @asynccontextmanager
