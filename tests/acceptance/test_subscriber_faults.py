@@ -61,7 +61,13 @@ ANSWERS: dict[str, tuple[bytes | None, bool, str, str]] = {
     "cut short": (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", True, "malformed", ""),
     "two lengths": (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", False, "malformed", ""),
     "a redirect": (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n", False, "http_3xx", "302"),
-    "without end": (b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", False, "too_large", ""),
+    "an error without end": (b"HTTP/1.1 500 Oops\r\ncontent-length: 99999999999\r\n\r\n", False, "too_large", "larger than"),
+    "a reply without end": (
+        b"HTTP/1.1 200 OK\r\nce-specversion: 1.0\r\ncontent-length: 99999999999\r\n\r\n",
+        False,
+        "reply_too_large",
+        "larger than",
+    ),
 }
 
 

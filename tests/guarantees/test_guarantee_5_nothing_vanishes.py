@@ -4,6 +4,7 @@ shows it. The numbers on `/metrics` are held against what the subscribers saw.""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,31 @@ async def test_every_event_of_every_trigger_is_accounted_for(make: Make, listen:
     for name, subscriber in {"quick": quick, "flaky": flaky, "refused": refusing}.items():
         check_attempts(page, name, subscriber)
     check_why(engine)
+    ids = {type_: {f"e-{n}" for n in range(EVENTS) if TYPES[n % len(TYPES)] == type_} for type_ in TYPES}
+    for name, type_ in {"refused": "b", "gone": "a"}.items():
+        letters = await listed(engine, name, "deadletters")
+        assert {letter["id"] for letter in letters} == ids[type_]
+        assert len(letters) == OF_EACH
+    assert all(letter["errors"][-1]["code"] == 403 for letter in await listed(engine, "refused", "deadletters"))
+    for name, type_ in {"paused": "c", "waits": "b", "late": "a"}.items():
+        waiting = await listed(engine, name, "backlog")
+        assert {entry["id"] for entry in waiting} == ids[type_]
+        assert len(waiting) == OF_EACH
     nobody.close()
+
+
+async def listed(engine: EventingProcess, name: str, what: str) -> list[dict[str, Any]]:
+    """All pages of a trigger's backlog or dead letters, as a person reads them who asks where an event is."""
+    items: list[dict[str, Any]] = []
+    after = -1
+    while True:
+        path = f"/apis/eventing-engine.dev/v1alpha1/namespaces/default/triggers/{name}/{what}?limit=7&after={after}"
+        answer = await engine.control(path)
+        assert answer.status == 200, answer.text
+        items += answer.json()["items"]
+        if "next" not in answer.json():
+            return items
+        after = answer.json()["next"]
 
 
 def check_attempts(page: Page, name: str, subscriber: Subscriber) -> None:
