@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,21 +29,33 @@ async def opened(path: Path, clock: FakeClock | None = None, **options: float) -
     return channel
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     cache=st.integers(0, 9),
     chunk=st.integers(1, 8),
     chunk_bytes=st.sampled_from([1, 150, 1 << 20]),
-    steps=st.lists(st.tuples(st.sampled_from(["append", "read", "tick", "cancel"]), st.integers(1, 7)), max_size=40),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["append", "append", "read", "wait", "tick", "cancel"]), st.integers(1, 7)), max_size=40
+    ),
 )
 def test_every_position_is_read_once_and_in_order_across_the_seam(
     cache: int, chunk: int, chunk_bytes: int, steps: list[tuple[str, int]]
 ) -> None:
     async def run(folder: Path) -> None:
         channel = await opened(folder, cache_records=cache)
+        pending: list[asyncio.Future[object]] = []
+        query = channel._queries.run
+
+        async def slow(work: Any) -> Any:
+            """What is being stored is committed while the read from disk is under way: the seam."""
+            found = await query(work)
+            if pending:
+                await asyncio.wait(pending, timeout=10)
+            return found
+
+        channel._queries.run = slow  # type: ignore[method-assign]
         reader = await channel.reader("a")
         stored, read = 0, []
-        pending: list[asyncio.Future[object]] = []
         try:
             for what, count in steps:
                 if what == "append":
@@ -50,6 +63,8 @@ def test_every_position_is_read_once_and_in_order_across_the_seam(
                     stored += count
                 elif what == "read" and len(read) < stored:
                     read += [r.position for r in await reader.read(count, 200 * count)]
+                elif what == "wait":
+                    await asyncio.gather(*pending)
                 elif what == "tick":
                     for _ in range(count):
                         await asyncio.sleep(0)
@@ -62,8 +77,9 @@ def test_every_position_is_read_once_and_in_order_across_the_seam(
                     if not isinstance(done, BaseException):
                         read += [r.position for r in done]
             await asyncio.gather(*pending)
-            while len(read) < stored:
-                read += [r.position for r in await reader.read(3, 1 << 20)]
+            async with asyncio.timeout(20):
+                while len(read) < stored:
+                    read += [r.position for r in await reader.read(3, 1 << 20)]
             assert read == list(range(1, stored + 1))
             assert reader.wanted() == 0
         finally:
