@@ -184,8 +184,13 @@ class BrokerDispatcher:
     def _lane_of(self, uid: str, kind: Lane) -> DeliveryLane | None:
         return self._lanes.get((uid, kind))
 
-    def share_window(self, max_bytes: int) -> None:
+    @property
+    def window_bytes(self) -> int:
         """How many bytes this broker's window may hold: all windows together have half of the memory (DATAPATH 4)."""
+        return self._window.max_bytes
+
+    @window_bytes.setter
+    def window_bytes(self, max_bytes: int) -> None:
         self._window.resize(max_bytes)
 
     @property

@@ -23,7 +23,8 @@ REMOVAL = 5.0
 class Dispatcher:
     """``run`` lives as long as the process; ``apply`` gives it a plan, before or while it runs.
 
-    ``fault``: see `ChannelContext.fault`. ``forgotten``: told of a retired object's uid once all of it is gone.
+    ``fault``: see `ChannelContext.fault`. ``forgotten``: told of a retired object's uid once all of it is gone. ``shares``:
+    who holds how much of the memory and the connections.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Dispatcher:
         self._settings = settings
         self._fault = fault
         self._sender = Sender(client, channel, max_reply=settings.max_reply, wall=settings.wall)
-        self._shares = Shares(Budget(settings.memory_bytes, largest=settings.largest), settings.connections)
+        self.shares = Shares(Budget(settings.memory_bytes, largest=settings.largest), settings.connections)
         self._janitor = Janitor(channel, metrics, log, settings, lambda: self._plan, forgotten=forgotten)
         self._plan = Plan()
         self._brokers: dict[str, tuple[BrokerDispatcher, asyncio.Task[None]]] = {}
@@ -86,7 +87,7 @@ class Dispatcher:
                 continue
             await self._channel.ensure_broker(uid)
             dispatcher = BrokerDispatcher(
-                broker, self._channel, self._sender, self._shares, self._metrics, self._log, self._settings, fault=self._fault
+                broker, self._channel, self._sender, self.shares, self._metrics, self._log, self._settings, fault=self._fault
             )
             dispatcher.update(triggers[uid])
             task = tasks.create_task(dispatcher.run(), name=f"broker {broker.namespace}/{broker.name}")
@@ -110,7 +111,7 @@ class Dispatcher:
     def _share_windows(self) -> None:
         share = self._settings.memory_bytes // 2 // max(1, len(self._brokers))
         for dispatcher, _ in self._brokers.values():
-            dispatcher.share_window(min(self._settings.window_bytes, share))
+            dispatcher.window_bytes = min(self._settings.window_bytes, share)
 
     async def drain(self, timeout: float) -> bool:
         """Stop reading and let what runs end, see `BrokerDispatcher.drain`. Whether everything was settled."""

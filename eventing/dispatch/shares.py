@@ -64,6 +64,11 @@ class Shares:
         """Bytes the lane may still take, as far as its own share goes."""
         return max(0, self._budget.share - self._budget.held(lane))
 
+    @property
+    def used(self) -> int:
+        """Bytes that all lanes hold together."""
+        return self._budget.used + self._overdraft
+
     def _overdraw(self, lane: str, size: int) -> bool:
         if self._overdraft + size > max(self._budget.total // 4, self._budget.largest):
             return False

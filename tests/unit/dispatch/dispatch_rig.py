@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,6 +36,10 @@ PATIENCE = 20.0
 def event(number: int, type_: str = "a", **extensions: str) -> Event:
     attributes = {"specversion": "1.0", "id": str(number), "source": "/test", "type": type_, **extensions}
     return Event(attributes, b"payload %d" % number)
+
+
+def only(type_: str) -> Filter:
+    return compile_filter([{"exact": {"type": type_}}], None)
 
 
 class Subscriber:
@@ -94,6 +99,8 @@ class Rig:
         self._settings = settings
         self._wrap = wrap
         self.log = Log(level="error")
+        self.leap = 0.0
+        """Seconds that the channel's clock is ahead."""
         self.triggers: dict[str, TriggerPlan] = {}
         self.brokers = {"b": BrokerPlan("b", "ns", "b")}
         self.metrics = Metrics("test")
@@ -127,7 +134,7 @@ class Rig:
         await self.apply()
 
     def _context(self) -> ChannelContext:
-        return ChannelContext(self._folder)
+        return ChannelContext(self._folder, wall=lambda: time.time() + self.leap)
 
     async def apply(self) -> None:
         await self.dispatcher.apply(Plan(brokers=dict(self.brokers), triggers=dict(self.triggers)))
@@ -231,6 +238,10 @@ class Troubled:
     async def reader(self, *arguments: str) -> Reader:
         await self.check("reader")
         return await self._channel.reader(*arguments)
+
+    async def ensure_broker(self, broker: str) -> None:
+        await self.check("ensure_broker")
+        await self._channel.ensure_broker(broker)
 
     async def settle(self, broker: str, settlement: Settlement) -> Settled:
         await self.check("settle")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
-from dispatch_rig import RETRY_TWICE, event, eventually, rig, subscribers
+import pytest
+from dispatch_rig import RETRY_TWICE, event, eventually, rig, subscribers, troubled
 
+from eventing.event import Event
+from eventing.filters import compile_filter
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.http import Response
+from eventing.ports.records import Lane
+from eventing.resources.plan import Target
 
 
 async def test_a_slow_subscriber_delays_no_other_and_gets_everything_once(tmp_path: Path) -> None:
@@ -157,3 +163,127 @@ async def test_memory_is_shared_out_in_bytes(tmp_path: Path) -> None:
         await slow.got(40)
         await engine.idle()
     assert set(slow.ids().values()) == {1}
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+async def test_a_retry_gets_its_turn_though_new_events_keep_the_slots_busy(tmp_path: Path, slots: int) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        counter = itertools.count(10)
+
+        async def answer(received: Event, times: int) -> Response:
+            # Another event for each that comes: some are always waiting for a slot.
+            if len(one.deliveries) < 600:
+                await engine.append(event(next(counter)))
+            return Response(500) if received.id == "0" and times == 1 else Response(204)
+
+        one.answer = answer
+        engine.trigger("one", one.url, policy=RETRY_TWICE, max_in_flight=slots)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(6)))
+        await one.until(lambda: one.ids()["0"] == 2 or len(one.deliveries) >= 500)
+        assert one.ids()["0"] == 2
+        await engine.idle()
+        assert not engine.lane("one").behind
+    assert sum(one.ids().values()) == len(one.ids()) + 1
+
+
+async def test_a_trigger_is_direct_again_once_its_backlog_is_empty(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        one.answer = lambda received, times: Response(500) if received.id == "0" and times == 1 else Response(204)
+        engine.trigger("one", one.url, policy=RETRY_TWICE, max_in_flight=1)
+        await engine.start()
+        for number in range(200):
+            await engine.append(event(number))
+        await one.until(lambda: sum(one.ids().values()) == 201)
+        await engine.idle()
+        parked = engine.metrics.triggers["one"].parked.total
+        await engine.append(event(200))
+        await one.got(201)
+        await engine.idle()
+        assert engine.metrics.triggers["one"].parked.total == parked
+
+
+async def test_many_triggers_with_a_backlog_at_once(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        for number in range(400):
+            engine.trigger(f"t{number}", one.url, paused=True)
+        await engine.start()
+        await engine.append(event(1), event(2))
+        await eventually(lambda: engine.metrics.triggers["t399"].parked["paused"] == 2)
+        await engine.drained()
+        for number in range(400):
+            engine.trigger(f"t{number}", one.url)
+        await engine.apply()
+        await engine.idle()
+    assert one.ids() == {"1": 400, "2": 400}
+
+
+async def test_idle_triggers_are_not_looked_at(tmp_path: Path) -> None:
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        for number in range(300):
+            engine.trigger(f"t{number}", one.url, compile_filter([{"exact": {"type": str(number)}}], None))
+        await engine.start()
+        await engine.append(event(1, "7"))
+        await one.got(1)
+        await engine.idle()
+    # One question for all lanes at the start, and one for what `idle` asks itself.
+    assert channels[0].calls["claim"] == 0
+    assert channels[0].calls["states"] <= 4
+
+
+async def test_places_in_the_schedule_do_not_pile_up(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        one.answer = lambda received, _times: Response(500) if received.id == "late" else Response(500 if _times == 1 else 204)
+        policy = DeliveryPolicy(retry=1, delay=0.001)
+        engine.trigger("one", one.url, policy=policy, max_in_flight=1)
+        await engine.start()
+        lane = engine.lane("one")
+        worker = engine.dispatcher.broker("b")._backlog
+        for number in range(2000):
+            lane.next_due = engine.channel.now() + 1000 - number / 1000
+            worker.stir(lane)
+        assert len(worker._heap) <= 64 + 2 * 2
+        lane.next_due = None
+
+
+@pytest.mark.parametrize("path", ["done", "expired", "put back", "no sink", "cut off", "given up"])
+async def test_slots_bytes_and_leases_are_given_back_on_every_path(tmp_path: Path, path: str) -> None:
+    async def hang(_received: object, _times: int) -> Response:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with subscribers(2) as (one, dead), rig(tmp_path, hand_over_after=0.02) as engine:
+        policy, sink, extensions = RETRY_TWICE, None, {}
+        if path == "expired":
+            extensions = {"expirytime": "2020-01-01T00:00:00Z"}
+        elif path == "put back":
+            one.answer = lambda _received, times: Response(429, [(b"retry-after", b"1")]) if times == 1 else Response(204)
+        elif path in {"given up", "no sink"}:
+            one.answer = lambda _received, _times: Response(500)
+            dead.answer = lambda _received, _times: Response(503)
+            sink = Target(dead.url)
+            policy = DeliveryPolicy(retry=2 if path == "given up" else 1000, delay=0.01)
+        elif path == "cut off":
+            one.answer = hang  # type: ignore[assignment]
+        engine.trigger("one", one.url, policy=policy, dead_letter=sink, max_in_flight=2)
+        await engine.start()
+        await engine.append(*(event(number, **extensions) for number in range(5)))
+        if path == "cut off":
+            await one.until(lambda: one.running == 2)
+            lanes = [engine.lane("one", kind) for kind in Lane]
+            shares = engine.dispatcher.shares
+            assert await engine.stop(drain=0.0) is False
+        else:
+            if path == "no sink":
+                await one.until(lambda: sum(one.ids().values()) >= 10)
+                engine.trigger("one", one.url, policy=DeliveryPolicy(retry=1, delay=0.01))
+                await engine.apply()
+            await engine.idle()
+            lanes = [engine.lane("one", kind) for kind in Lane]
+            shares = engine.dispatcher.shares
+        assert [(lane.running, lane.gate.running, len(lane.queue)) for lane in lanes] == [(0, 0, 0)] * 2
+        if path != "cut off":
+            assert [len(lane.held) for lane in lanes] == [0, 0]
+            assert [(lane.entries, lane.bytes) for lane in lanes] == [(0, 0)] * 2
+        assert shares.used == 0

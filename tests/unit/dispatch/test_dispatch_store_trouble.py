@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dispatch_rig import RETRY_TWICE, event, eventually, rig, subscribers, troubled
+from dispatch_rig import RETRY_TWICE, event, eventually, only, rig, subscribers, troubled
 
 from eventing.bindings import http as binding
 from eventing.dispatch import backlog as backlog_module
@@ -272,9 +272,3 @@ async def test_what_is_owed_to_a_dead_letter_sink_is_bounded(tmp_path: Path) -> 
         assert [failure.code for failure in stored[0].letter.failures] == [400]
         gate.set()
         await engine.idle()
-
-
-def only(type_: str):  # type: ignore[no-untyped-def]
-    from eventing.filters import compile_filter
-
-    return compile_filter([{"exact": {"type": type_}}], None)
