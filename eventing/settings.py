@@ -87,7 +87,9 @@ class Settings:
     def _check_public_url(url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise InvalidSetting(f"--public-url {url}: must be http or https with a host, without query, as in https://events.example")
+            raise InvalidSetting(
+                f"--public-url {url}: must be http or https with a host, without query, as in https://events.example"
+            )
 
 
 def is_loopback(host: str) -> bool:
