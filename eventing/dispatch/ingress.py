@@ -47,7 +47,12 @@ class BrokerIngress:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def stored(future: asyncio.Future[Sequence[Position]]) -> None:
-            response = self._stored(future, len(events), began, request)
+            try:
+                response = self._stored(future, len(events), began, request)
+            except Exception as error:  # noqa: BLE001 - a fault of ours: the server answers 500 and logs it
+                if not answer.done():
+                    answer.set_exception(error)
+                return
             if not answer.done():
                 answer.set_result(response)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from eventing.bindings import rules
@@ -23,6 +22,8 @@ from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
 
 SINK_TIMEOUT = 30.0
+STOPPING = 5.0
+"""Seconds that a source may take to stop."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 
@@ -120,22 +121,36 @@ class SourceHost:
             self._plans.pop(uid)
             self._receivers.pop(uid, None)
             self._pulling.pop(uid, None)
-            task = self._running.pop(uid, None)
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await self._stop(uid)
         for uid, plan in plans.items():
             if uid in self._plans:
                 continue
             self._plans[uid] = plan
-            source = plan.plugin.create(SourceName(plan.namespace, plan.name, uid), plan.spec, self._context(plan))
+            try:
+                source = plan.plugin.create(SourceName(plan.namespace, plan.name, uid), plan.spec, self._context(plan))
+            except Exception as error:  # noqa: BLE001 - anyone's plug-in: the other sources and the brokers go on
+                self._failed(uid, "SourceFailed", f"{type(error).__name__}: {error}")
+                continue
             if isinstance(source, WebhookReceiver):
                 self._receivers[uid] = source
             else:
                 self._pulling[uid] = source
                 self._start(uid)
         return {self._plans[uid].path: receiver.handle for uid, receiver in self._receivers.items()}
+
+    async def _stop(self, uid: str) -> None:
+        task = self._running.pop(uid, None)
+        if task is None:
+            return
+        task.cancel()
+        _, unfinished = await asyncio.wait([task], timeout=STOPPING)
+        if unfinished:
+            self._log.error("a source does not stop, it is left behind", source=task.get_name(), timeout=STOPPING)
+
+    def _failed(self, uid: str, reason: str, message: str) -> None:
+        plan = self._plans[uid]
+        self._report(uid, "Ready", False, reason, message)
+        self._log.error("a source failed", source=f"{plan.namespace}/{plan.name}", reason=message)
 
     def _context(self, plan: SourcePlan) -> Context:
         metrics = self._metrics.source(plan.uid, f"{plan.namespace}/{plan.name}")
@@ -157,17 +172,24 @@ class SourceHost:
             self._tasks = None
 
     async def _pull(self, uid: str) -> None:
-        plan = self._plans[uid]
-        name = f"{plan.namespace}/{plan.name}"
+        source, name = self._pulling[uid], f"{self._plans[uid].namespace}/{self._plans[uid].name}"
+        loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         while True:
-            began = asyncio.get_running_loop().time()
+            began = loop.time()
             try:
-                await self._pulling[uid].run()
+                await source.run()
                 reason = "it ended by itself"
-            except Exception as error:  # noqa: BLE001 - anyone's plug-in: it is reported and started again
+            except (Exception, asyncio.CancelledError) as error:
+                # Anyone's plug-in: it is reported and started again, also where it let a cancellation of its own escape.
+                task = asyncio.current_task()
                 reason = f"{type(error).__name__}: {error}"
-            if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:
+                if task is not None and task.cancelling():
+                    if isinstance(error, asyncio.CancelledError):
+                        raise
+                    self._log.error("a source failed while it was stopped", source=name, reason=reason)
+                    return
+            if loop.time() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             self._report(uid, "Ready", False, "SourceStopped", reason)
             self._log.error("a source stopped, starting it again", source=name, reason=reason, pause=pause)

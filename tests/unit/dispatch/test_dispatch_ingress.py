@@ -1,0 +1,85 @@
+"""The data plane's front door where the store misbehaves: every request is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dispatch_rig import event
+
+from eventing.bindings import http as binding
+from eventing.dispatch.ingress import BrokerIngress
+from eventing.errors import ChannelClosed, ChannelFull, ChannelUnavailable
+from eventing.ports.http import Request, Response
+from eventing.telemetry.metrics import Metrics
+
+
+class Refusing:
+    """A channel whose appends end as they are told to."""
+
+    def __init__(self, end: Callable[[asyncio.Future[object]], object]) -> None:
+        self._end = end
+
+    def append(self, _broker: str, _records: object) -> asyncio.Future[object]:
+        future = asyncio.get_running_loop().create_future()
+        self._end(future)
+        return future
+
+
+def post() -> Request:
+    headers, body = binding.encode_binary(event(1))
+    return Request("POST", "/ns/b", "", headers, body)
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (ChannelFull("full"), "full"),
+        (ChannelUnavailable("away"), "unavailable"),
+        (ChannelClosed("closed"), "unavailable"),
+        (KeyError("b"), "unavailable"),
+    ],
+)
+async def test_what_is_not_stored_is_a_503(error: Exception, counted: str) -> None:
+    metrics = Metrics("test").broker("b", "ns/b")
+    ingress = BrokerIngress(Refusing(lambda future: future.set_exception(error)), "b", metrics)  # type: ignore[arg-type]
+    answer = ingress.handle(post())
+    assert not isinstance(answer, Response)
+    response = await answer
+    assert response.status == 503
+    assert response.header(b"retry-after") == b"1"
+    assert metrics.refused[counted] == 1
+    assert metrics.accepted == 0
+
+
+async def test_an_append_that_was_cancelled_is_a_503() -> None:
+    metrics = Metrics("test").broker("b", "ns/b")
+    ingress = BrokerIngress(Refusing(lambda future: future.cancel()), "b", metrics)  # type: ignore[arg-type]
+    response = await ingress.handle(post())  # type: ignore[misc]
+    assert response.status == 503
+
+
+async def test_a_fault_of_the_store_reaches_the_server_and_no_client_waits_for_ever(tmp_path: Path) -> None:
+    metrics = Metrics("test").broker("b", "ns/b")
+    ingress = BrokerIngress(
+        Refusing(lambda future: future.set_exception(ValueError("unforeseen"))),  # type: ignore[arg-type]
+        "b",
+        metrics,
+    )
+    with pytest.raises(ValueError, match="unforeseen"):
+        async with asyncio.timeout(5):
+            await ingress.handle(post())  # type: ignore[misc]
+    assert metrics.accepted == 0
+
+
+async def test_a_client_that_left_is_no_error() -> None:
+    metrics = Metrics("test").broker("b", "ns/b")
+    pending: list[asyncio.Future[object]] = []
+    ingress = BrokerIngress(Refusing(pending.append), "b", metrics)  # type: ignore[arg-type]
+    answer = ingress.handle(post())
+    answer.cancel()  # type: ignore[union-attr]
+    pending[0].set_result([1])
+    await asyncio.sleep(0)
+    assert metrics.accepted == 1
