@@ -157,9 +157,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _unhandled(log: Log, context: dict[str, Any]) -> None:
+    from eventing.errors import EventingError
+
     # The type alone: the text of an exception that nobody foresaw may hold anything.
+    # The text of an unknown error may hold anything, payloads too.
     error = context.get("exception")
-    log.error("unhandled", what=context["message"], error=type(error).__name__ if error is not None else "")
+    told = f"{type(error).__name__}: {error}" if isinstance(error, EventingError | OSError) else type(error).__name__
+    log.error("unhandled", what=context["message"], error=told if error is not None else "")
 
 
 def _stopper(stop: asyncio.Event) -> Callable[[], None]:

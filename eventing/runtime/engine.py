@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from eventing.runtime.control import ControlPlane
 
 HTTP_DRAIN = 5.0
+CONTROL_DRAIN = 3.0
 MEMORY = 256 * 1024 * 1024
 
 
@@ -88,22 +90,47 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
                 tasks.create_task(engine.host.run(), name="sources"),
                 tasks.create_task(engine.forget(), name="forget"),
             ]
-            await engine.dispatcher.running.wait()
-            await engine.objects.start(loaded.objects, engine.dispatcher, engine.ingress, engine.host)
-            running.append(tasks.create_task(engine.objects.run(), name="objects"))
-            await server.start(ssl=tls, sock=data)
-            engine.closed_because = ""
-            plane = await asyncio.to_thread(_control_plane, engine, control)
-            # Whoever reads the ready line may connect: what comes before the control plane accepts waits, and is not refused.
-            control.listen()
-            controlling = tasks.create_task(plane.run(), name="control plane")
-            on_ready(Ready(port, control.getsockname()[1], public, dict(engine.objects.conditions())))
-            await stop.wait()
+            starting = tasks.create_task(_start(engine, loaded, server, tls, data, control), name="start")
+            stopping = tasks.create_task(stop.wait(), name="stop")
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            plane: ControlPlane | None = None
+            if not starting.done():
+                # Told to end while the store, say, keeps it from starting: that must not wait for the store.
+                starting.cancel()
+                await asyncio.wait([starting])
+            else:
+                plane = starting.result()
+                running.append(tasks.create_task(engine.objects.run(), name="objects"))
+                running.append(tasks.create_task(plane.run(), name="control plane"))
+                on_ready(Ready(port, control.getsockname()[1], public, dict(engine.objects.conditions())))
+                await stopping
+            deadline = asyncio.get_running_loop().time() + settings.drain_timeout
             await engine.drain(server, settings.drain_timeout)
-            plane.stop()
-            await asyncio.wait([controlling], timeout=3)
-            for task in (*running, controlling):
+            if plane is not None:
+                plane.stop()
+                left = deadline - asyncio.get_running_loop().time()
+                await asyncio.wait(running[-1:], timeout=max(0.0, min(CONTROL_DRAIN, left)))
+            for task in running:
                 task.cancel()
+
+
+async def _start(
+    engine: _Engine,
+    loaded: Loaded,
+    server: HttpServer,
+    tls: ssl.SSLContext | None,
+    data: socket.socket,
+    control: socket.socket,
+) -> ControlPlane:
+    """Everything up to the moment at which events are taken; the control plane is made and not yet run."""
+    await engine.dispatcher.running.wait()
+    await engine.objects.start(loaded.objects, engine.dispatcher, engine.ingress, engine.host)
+    await server.start(ssl=tls, sock=data)
+    engine.closed_because = ""
+    plane = await asyncio.to_thread(_control_plane, engine, control)
+    # Whoever reads the ready line may connect: what comes before the control plane accepts waits, and is not refused.
+    control.listen()
+    return plane
 
 
 def _unique(*urls: str) -> list[str]:
@@ -151,7 +178,12 @@ class _Engine:
             log=log,
         )
         largest = 2 * settings.max_event_size
-        dispatch = DispatchSettings(memory_bytes=max(MEMORY, 8 * largest), largest=largest, max_reply=settings.max_event_size)
+        dispatch = DispatchSettings(
+            memory_bytes=max(MEMORY, 8 * largest),
+            largest=largest,
+            connections=limits.max_connections,
+            max_reply=settings.max_event_size,
+        )
         self.dispatcher = Dispatcher(
             channel, self.client, self.metrics, log, dispatch, fault=fault, forgotten=self._forgotten.put_nowait
         )
@@ -183,6 +215,7 @@ class _Engine:
             uid = await self._forgotten.get()
             try:
                 await self.objects.forget(uid)
+                self.metrics.forget(uid)
             except ChannelUnavailable as error:
                 self._log.warning("a deleted object could not be forgotten, the next start does it", reason=str(error))
 
