@@ -108,7 +108,6 @@ async def test_a_full_disk(min_free: str, leave: int, disk: Path, make: Make, li
     assert await engine.terminate() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="known fault: a full disk keeps the SQLite channel from opening")
 async def test_a_kill_on_a_full_disk_loses_nothing(disk: Path, make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     gate = Gate()
     late = await listen(gate.hold())

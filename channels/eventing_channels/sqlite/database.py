@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from eventing.errors import ChannelUnavailable, ChannelUnsupported, InvalidSetting
 from eventing_channels.sqlite import schema
-from eventing_channels.sqlite.failures import corrupt, translate
+from eventing_channels.sqlite.failures import Kind, classify, corrupt, translate
 
 _MAGIC = b"SQLite format 3\x00"
 
@@ -43,8 +43,9 @@ def inspect(path: Path) -> bool:
     return True
 
 
-def open_writer(path: Path, *, fresh: bool) -> sqlite3.Connection:
-    """The only connection that writes and checkpoints. ``fresh``: the file may be made.
+def open_writer(path: Path, *, fresh: bool, crowded: bool = False) -> sqlite3.Connection:
+    """The only connection that writes and checkpoints. ``fresh``: the file may be made. ``crowded``: the disk is full, so the
+    write-ahead log may stay as it is.
 
     What a former process left in the write-ahead log is moved into the file and made durable first, so that after an fsync
     error nothing rests on pages which the kernel only believes to be on disk.
@@ -55,8 +56,8 @@ def open_writer(path: Path, *, fresh: bool) -> sqlite3.Connection:
         connection = _connect(path, "rwc" if fresh else "rw")
         _prepare(connection, path)
         page_count = _number(connection, "PRAGMA page_count")
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        if not busy and path.stat().st_size < page_count * _number(connection, "PRAGMA page_size"):
+        moved = _move_log(connection, crowded=crowded)
+        if moved and path.stat().st_size < page_count * _number(connection, "PRAGMA page_size"):
             raise corrupt(path, "the file is cut short")
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
@@ -67,6 +68,16 @@ def open_writer(path: Path, *, fresh: bool) -> sqlite3.Connection:
             connection.close()
         raise
     return connection
+
+
+def _move_log(connection: sqlite3.Connection, *, crowded: bool) -> bool:
+    try:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error as error:
+        if crowded and classify(error) is Kind.FULL:
+            return False
+        raise
+    return not busy
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

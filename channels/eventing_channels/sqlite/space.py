@@ -1,4 +1,5 @@
-"""Room on the disk: the soft limit for appends, and the ballast that settling may use (DATAPATH 10, docs/adr/0002)."""
+"""Room on the disk: the soft limit for appends, the ballast that settling may use, and the spare that opening may use
+(DATAPATH 10, docs/adr/0002)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,9 @@ from typing import BinaryIO
 _MIB = 1 << 20
 CHECK_EVERY = 0.1
 """Seconds between two looks at the file system."""
+
+SPARE = 1 * _MIB
+"""Bytes kept so that the file can be opened on a full disk: the index of a write-ahead log at its limit takes far less."""
 
 HARD_PAUSE = 1.0
 """Seconds for which appends are refused after the disk said it is full, before one may try again."""
@@ -26,6 +30,8 @@ class Space:
     def __init__(self, path: Path, min_free: int | None, ballast: int) -> None:
         self._path, self._min_free = path, min_free
         self._ballast, self._ballast_path = ballast, path.with_name(path.name + ".ballast")
+        self._spare_path = path.with_name(path.name + ".spare")
+        self._given_up = False
         self._checked = -1e9
         self._full_until = -1e9
         self._inode: int | None = None
@@ -53,40 +59,63 @@ class Space:
         status = os.statvfs(self._path.parent)
         self.free = status.f_bavail * status.f_frsize
         self.limit = self._min_free if self._min_free is not None else default_min_free(status.f_blocks * status.f_frsize)
-        self.low = self.free < self.limit or now < self._full_until
+        # What the ballast freed is for settling: appends wait until there is room for a new one.
+        wanted = self.limit + (self._ballast if self._given_up else 0)
+        self.low = self.free < wanted or now < self._full_until
         try:
             self.gone = self._path.stat().st_ino != self._inode
         except FileNotFoundError:
             self.gone = True
         if not self.low:
-            self._keep_ballast()
+            self._keep(self._ballast_path, self._ballast)
+            self._keep(self._spare_path, SPARE)
+            self._given_up = self._given_up and not self._ballast_path.exists()
 
     def full(self) -> None:
         """The disk refused a write."""
         self._full_until = time.monotonic() + HARD_PAUSE
         self.low = True
 
-    def give_up_ballast(self) -> bool:
-        """Free the reserve; False where there is none."""
+    def crowded(self) -> bool:
+        """Whether hardly anything is free, which explains why a file can't be opened."""
         try:
-            self._ballast_path.unlink()
-        except FileNotFoundError:
+            status = os.statvfs(self._path.parent)
+        except OSError:
             return False
-        return True
+        return status.f_bavail * status.f_frsize < SPARE
 
-    def _keep_ballast(self) -> None:
-        """Make the reserve again once there is room for it beyond the soft limit."""
-        if self._ballast_path.exists() or self.free < self.limit + 2 * self._ballast:
+    def give_up_ballast(self) -> bool:
+        """Free the reserve of settling; False where there is none."""
+        self._given_up = True
+        return _removed(self._ballast_path)
+
+    def give_up_spare(self) -> bool:
+        """Free the reserve of opening; False where there is none."""
+        return _removed(self._spare_path)
+
+    def _keep(self, path: Path, size: int) -> None:
+        """Make a reserve again once there is room for it beyond the soft limit."""
+        if path.exists() or self.free < self.limit + 2 * size:
             return
-        unfinished = self._ballast_path.with_name(self._ballast_path.name + ".new")
+        unfinished = path.with_name(path.name + ".new")
         try:
             with unfinished.open("wb") as file:
-                _allocate(file, self._ballast)
+                _allocate(file, size)
                 os.fsync(file.fileno())
-            unfinished.rename(self._ballast_path)
+            unfinished.rename(path)
         except OSError:
             # Room went away meanwhile: the next look tries again.
             unfinished.unlink(missing_ok=True)
+            return
+        self.free -= size
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _allocate(file: BinaryIO, size: int) -> None:

@@ -102,13 +102,31 @@ class Writer:
     def _open_first(self) -> None:
         path = self._settings.path
         database.inspect(path)
-        connection = self._connection = database.open_writer(path, fresh=True)
+        connection = self._connection = self._open_file(fresh=True)
         self._file_id = database.file_id(connection)
         leases.void_all(connection)
         self.books = books_module.load(connection)
         self.clock = Clock(self._context.wall, self.books.clock)
         self._upkeep = Upkeep(self._settings, self._space, self._wal, self.clock)
         self._space.start()
+
+    def _open_file(self, *, fresh: bool) -> sqlite3.Connection:
+        """Open it, on a full disk with the help of what was kept for that. Raises what `database.open_writer` raises."""
+        path = self._settings.path
+        try:
+            return database.open_writer(path, fresh=fresh)
+        except ChannelUnavailable:
+            if not self._space.crowded():
+                raise
+        for give_up in (self._space.give_up_spare, self._space.give_up_ballast):
+            if not give_up():
+                continue
+            self._context.log("disk full: a reserve is given up so that the file can be opened", {"path": str(path)})
+            try:
+                return database.open_writer(path, fresh=fresh, crowded=True)
+            except ChannelUnavailable as error:
+                self._context.log("the file can't be opened on the full disk", {"error": str(error)})
+        return database.open_writer(path, fresh=fresh, crowded=True)
 
     def _serve(self) -> None:
         while True:
@@ -300,7 +318,7 @@ class Writer:
         while True:
             self._close_connection()
             try:
-                connection = self._connection = database.open_writer(path, fresh=False)
+                connection = self._connection = self._open_file(fresh=False)
                 if database.file_id(connection) != self._file_id:
                     raise ChannelCorrupt(f"{path} was replaced by another file while in use")
                 self.books = books_module.load(connection, self.books)
