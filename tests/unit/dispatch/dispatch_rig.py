@@ -213,13 +213,16 @@ class Flaky:
 
 
 class Troubled:
-    """A channel of which some calls fail, by name (``failing``), or wait (``held``); ``calls`` counts all of them and
-    ``settlements`` keeps the sizes of each: events, hand-overs, results."""
+    """A channel of which some calls fail, by name (``failing``), or wait before (``held``) or after they are done (``late``).
+    ``calls`` counts all of them, ``settlements`` keeps the sizes of each: events, hand-overs, results; ``leases`` the tokens of
+    what was handed over while it ran."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.failing: set[str] = set()
         self.held: dict[str, asyncio.Event] = {}
+        self.late: dict[str, asyncio.Event] = {}
+        self.leases: list[str] = []
         self.calls: Counter[str] = Counter()
         self.settlements: list[tuple[int, int, int]] = []
         self.backlog = _Part(self, channel.backlog)
@@ -245,6 +248,7 @@ class Troubled:
 
     async def settle(self, broker: str, settlement: Settlement) -> Settled:
         await self.check("settle")
+        self.leases += [entry.lease.token for entry in settlement.handovers if entry.lease is not None]
         self.settlements.append((len(settlement.done), len(settlement.handovers), len(settlement.results)))
         return await self._channel.settle(broker, settlement)
 
@@ -258,7 +262,10 @@ class _Part:
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         async def call(*arguments: object) -> object:
             await self._whole.check(name)
-            return await getattr(self._part, name)(*arguments)  # type: ignore[no-any-return]
+            answer: object = await getattr(self._part, name)(*arguments)
+            if name in self._whole.late:
+                await self._whole.late[name].wait()
+            return answer
 
         return call
 

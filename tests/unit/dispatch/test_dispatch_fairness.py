@@ -165,8 +165,8 @@ async def test_memory_is_shared_out_in_bytes(tmp_path: Path) -> None:
     assert set(slow.ids().values()) == {1}
 
 
-@pytest.mark.parametrize("slots", [1, 2])
-async def test_a_retry_gets_its_turn_though_new_events_keep_the_slots_busy(tmp_path: Path, slots: int) -> None:
+@pytest.mark.parametrize(("slots", "delay"), [(1, 0.01), (2, 0.01), (2, 0.0)])
+async def test_a_retry_gets_its_turn_though_new_events_keep_the_slots_busy(tmp_path: Path, slots: int, delay: float) -> None:
     async with subscribers(1) as (one,), rig(tmp_path) as engine:
         counter = itertools.count(10)
 
@@ -177,7 +177,7 @@ async def test_a_retry_gets_its_turn_though_new_events_keep_the_slots_busy(tmp_p
             return Response(500) if received.id == "0" and times == 1 else Response(204)
 
         one.answer = answer
-        engine.trigger("one", one.url, policy=RETRY_TWICE, max_in_flight=slots)
+        engine.trigger("one", one.url, policy=DeliveryPolicy(retry=2, delay=delay), max_in_flight=slots)
         await engine.start()
         await engine.append(*(event(number) for number in range(6)))
         await one.until(lambda: one.ids()["0"] == 2 or len(one.deliveries) >= 500)
@@ -287,3 +287,100 @@ async def test_slots_bytes_and_leases_are_given_back_on_every_path(tmp_path: Pat
             assert [len(lane.held) for lane in lanes] == [0, 0]
             assert [(lane.entries, lane.bytes) for lane in lanes] == [(0, 0)] * 2
         assert shares.used == 0
+
+
+async def test_new_events_wait_behind_what_is_due_already(tmp_path: Path) -> None:
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        engine.trigger("one", one.url, paused=True)
+        await engine.start()
+        await engine.append(event(1))
+        await engine.drained()
+        held = channels[0].held["claim"] = asyncio.Event()
+        engine.trigger("one", one.url)
+        await engine.apply()
+        await eventually(lambda: channels[0].calls["claim"] == 1)
+        await engine.append(event(2))
+        await engine.drained()
+        assert engine.metrics.triggers["one"].parked["behind"] == 1
+        assert not one.deliveries
+        channels[0].held.clear()
+        held.set()
+        await one.got(2)
+        await engine.idle()
+    assert [received.id for received, _ in one.deliveries] == ["1", "2"]
+
+
+async def test_what_is_booked_while_a_claim_runs_is_found(tmp_path: Path) -> None:
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        engine.trigger("one", one.url, paused=True)
+        await engine.start()
+        await engine.append(event(1))
+        await engine.drained()
+        late = channels[0].late["claim"] = asyncio.Event()
+        engine.trigger("one", one.url)
+        await engine.apply()
+        await eventually(lambda: channels[0].calls["claim"] == 1)
+        await engine.append(event(2))
+        await engine.drained()
+        # The answer knows nothing of the second event.
+        channels[0].late.clear()
+        late.set()
+        await one.got(2)
+        await engine.idle()
+    assert one.ids() == {"1": 1, "2": 1}
+
+
+async def test_the_leases_of_hand_overs_are_told_apart(tmp_path: Path) -> None:
+    async def slowly(_received: object, _times: int) -> Response:
+        await asyncio.sleep(0.05)
+        return Response(204)
+
+    tokens: list[str] = []
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap, hand_over_after=0.005) as engine:
+        one.answer = slowly  # type: ignore[assignment]
+        engine.trigger("one", one.url)
+        for _ in range(2):
+            await engine.start()
+            await engine.append(*(event(number) for number in range(10)))
+            await one.until(lambda: one.running == 0 and len(one.deliveries) % 10 == 0)
+            await engine.idle()
+            tokens += channels[-1].leases
+            await engine.stop()
+    assert len(tokens) >= 10
+    assert len(set(tokens)) == len(tokens)
+
+
+async def test_lost_results_are_asked_after(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def wait(_received: object, times: int) -> Response:
+        if times == 1:
+            await gate.wait()
+        return Response(204)
+
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap, hand_over_after=0.01) as engine:
+        one.answer = wait  # type: ignore[assignment]
+        engine.trigger("one", one.url)
+        await engine.start()
+        await engine.append(event(1))
+        await one.got(1)
+        await engine.drained()
+        # Another process takes the entry: the result of this one counts for nothing.
+        [work] = engine.lane("one").held.values()
+        assert work.token is not None
+        whole = channels[0]._channel.backlog
+        await whole.release("b", [(work.key, work.token)])
+        taken = await whole.claim("b", "one", Lane.SUBSCRIBER, 1, 1000, engine.channel.now() + 0.2)
+        assert len(taken.entries) == 1
+        asked = channels[0].calls["states"]
+        gate.set()
+        await eventually(lambda: channels[0].calls["states"] > asked)
+        assert await engine.waiting() == {("one", 0): 1}
+        await whole.release("b", [(taken.entries[0].key, taken.entries[0].lease.token)])
+        engine.lane("one").refresh()
+        await one.until(lambda: one.ids()["1"] == 2)
+        await engine.idle()
