@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from eventing.dispatch.lane import DEFAULT_SLOTS
 from eventing.dispatch.settings import DispatchSettings
+from eventing.ports.http import Response
 from tests.support.fixtures import Listen, Make
 from tests.support.load import Load
 from tests.support.manifest import broker, trigger
 from tests.support.ports import ReservedPort
-from tests.support.subscriber import Gate, always
+from tests.support.subscriber import Gate, Received, always
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
@@ -22,6 +24,9 @@ EVENTS = 3 * DispatchSettings().window
 BIG = 512 * 1024
 MANY = 900
 RSS_BOUND = 256 * MIB
+HUGE = 900 * 1024
+STUCK = 12
+HUGE_BOUND = 384 * MIB
 
 
 async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(
@@ -85,3 +90,39 @@ async def test_memory_is_bounded_under_a_backlog_of_big_events(make: Make, liste
     assert MANY * BIG > RSS_BOUND
     assert highest < RSS_BOUND
     assert not hanging.done
+
+
+async def test_memory_is_bounded_when_many_big_retries_hang(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
+    """Each trigger reads its retries from the store by itself: slots alone would let all of them hold far more than the bound."""
+    gate = Gate()
+    held = gate.hold()
+
+    def fail_then_hang(received: Received) -> Response | Awaitable[Response]:
+        return Response(503) if received.attempt == 1 else held(received)
+
+    stuck = [await listen(fail_then_hang, keep=False) for _ in range(STUCK)]
+    healthy = await listen(keep=False)
+    delivery = {"retry": 5, "backoffPolicy": "linear", "backoffDelay": "PT0.2S", "timeout": "PT5M"}
+    engine = make(
+        [broker(), trigger("healthy", healthy.url), *(trigger(f"s{n}", s.url, delivery=delivery) for n, s in enumerate(stuck))]
+    )
+    await engine.start()
+    sender = load(engine.url())
+    await sender.many(DEFAULT_SLOTS, body=b'"' + b"x" * HUGE + b'"', connections=4)
+    await healthy.until_done(sender.accepted, 60)
+
+    highest = 0
+    calm = 0
+    while calm < 50:  # until the number of requests that hang has been the same for a second
+        before = sum(subscriber.held for subscriber in stuck)
+        await asyncio.sleep(0.02)
+        highest = max(highest, engine.rss())
+        calm = calm + 1 if sum(subscriber.held for subscriber in stuck) == before > STUCK else 0
+    wanted = STUCK * DEFAULT_SLOTS * HUGE
+    print(f"at most {highest // MIB} MiB with {wanted // MIB} MiB to deliver at once, {before} requests open")
+    assert wanted > HUGE_BOUND
+    assert highest < HUGE_BOUND
+    # The bound costs nobody anything but time.
+    gate.open()
+    for subscriber in stuck:
+        await subscriber.until_done(sender.accepted, 60)

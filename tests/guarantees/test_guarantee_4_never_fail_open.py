@@ -43,9 +43,8 @@ async def test_a_filter_that_can_t_be_compiled(what: str, tmp_path: Path, listen
     path.write_text(document([broker(), trigger("good", subscriber.url), bad]))
 
     validated = await eventing("validate", str(path), cwd=tmp_path)
-    served = await eventing(
-        "serve", str(path), "--data-dir", str(tmp_path / "data"), "--port", "0", "--control-port", "0", cwd=tmp_path
-    )
+    options = ("--data-dir", str(tmp_path / "data"), "--port", "0", "--control-port", "0")
+    served = await eventing("serve", str(path), *options, cwd=tmp_path, timeout=30)
     assert validated.code == served.code == 1
     assert validated.out == served.out == "", "no ready line"
     assert served.err == validated.err

@@ -21,7 +21,8 @@ class Run:
 async def eventing(
     *arguments: str, cwd: Path, input: str | None = None, environment: Mapping[str, str] | None = None, timeout: float = 60
 ) -> Run:
-    """`python -m eventing ARGUMENTS`. A traceback on standard error fails the test, whatever the test is about."""
+    """`python -m eventing ARGUMENTS`. A traceback on standard error fails the test, whatever the test is about; so does a
+    command that doesn't end (it is ended then)."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EVENTING_")}
     done = await asyncio.to_thread(
         subprocess.run,
