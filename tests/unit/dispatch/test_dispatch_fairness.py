@@ -374,7 +374,7 @@ async def test_lost_results_are_asked_after(tmp_path: Path) -> None:
         assert work.token is not None
         whole = channels[0]._channel.backlog
         await whole.release("b", [(work.key, work.token)])
-        taken = await whole.claim("b", "one", Lane.SUBSCRIBER, 1, 1000, engine.channel.now() + 0.2)
+        taken = await whole.claim("b", "one", Lane.SUBSCRIBER, 1, 1000, engine.channel.now() + 100)
         assert len(taken.entries) == 1
         asked = channels[0].calls["states"]
         gate.set()
