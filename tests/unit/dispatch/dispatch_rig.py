@@ -180,14 +180,18 @@ class Rig:
         return gauges().window + gauges().lag
 
     async def idle(self) -> None:
-        """Wait until everything is settled: nothing in the window and no entry left."""
+        """Wait until everything is settled: nothing in the window, no entry left, and no slot, lease or byte held by anyone."""
 
         async def nothing_left() -> bool:
-            gauges = self.metrics.brokers["b"].gauges
-            assert gauges is not None
-            return gauges().window == 0 and gauges().lag == 0 and not await self.waiting()
+            return self.window() == 0 and not self.holding() and not await self.waiting()
 
         await eventually(nothing_left)
+
+    def holding(self) -> bool:
+        lanes = self.dispatcher.broker("b").lanes.values()
+        return self.dispatcher.shares.used > 0 or any(
+            lane.running or lane.gate.running or lane.queue or lane.held for lane in lanes
+        )
 
 
 class Flaky:
