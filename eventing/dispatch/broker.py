@@ -185,6 +185,11 @@ class BrokerDispatcher:
         return self._lanes.get((uid, kind))
 
     @property
+    def takes_claims(self) -> bool:
+        """Whether the backlog goes on; not while results wait for a store that is slow or fails."""
+        return self._settler.is_able
+
+    @property
     def window_bytes(self) -> int:
         """How many bytes this broker's window may hold: all windows together have half of the memory (DATAPATH 4)."""
         return self._window.max_bytes

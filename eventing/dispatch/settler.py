@@ -38,9 +38,9 @@ class Result:
 
 
 class Settler:
-    """For one broker. What waits here is bounded: flights by the window, results by ``claims_wait``, for which whoever makes
-    deliveries from the backlog waits first. While a settlement fails nothing more may be claimed: what was delivered and not
-    settled is repeated after a crash, and a lease may lapse before its result gets through.
+    """For one broker. What waits here is bounded: flights by the window, results by `able`, for which whoever claims entries
+    waits first. While a settlement fails nothing more may be claimed: what was delivered and not settled is repeated after a
+    crash, and a lease may lapse before its result gets through.
 
     ``dead_stored``: told of each letter that entered the built-in store.
     """
@@ -92,6 +92,11 @@ class Settler:
     async def able(self) -> None:
         """Wait until more may be claimed from the backlog."""
         await self._able.wait()
+
+    @property
+    def is_able(self) -> bool:
+        """Whether `able` would return at once."""
+        return self._able.is_set()
 
     def _judge(self) -> None:
         if (

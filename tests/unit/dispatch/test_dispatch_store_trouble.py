@@ -37,6 +37,26 @@ async def test_deliveries_from_the_backlog_stop_while_nothing_can_be_settled(tmp
     assert set(one.ids().values()) == {1}
 
 
+async def test_results_that_a_slow_store_has_not_taken_are_bounded(tmp_path: Path) -> None:
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap, window=32) as engine:
+        engine.trigger("one", one.url, paused=True, max_in_flight=8)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(300)))
+        await eventually(lambda: engine.metrics.triggers["one"].parked["paused"] == 300)
+        await engine.drained()
+        held = channels[0].held["settle"] = asyncio.Event()
+        engine.trigger("one", one.url, max_in_flight=8)
+        await engine.apply()
+        await eventually(lambda: not engine.dispatcher.broker("b").takes_claims)
+        assert 32 <= engine.metrics.triggers["one"].delivered <= 32 + 8
+        channels[0].held.clear()
+        held.set()
+        await one.got(300)
+        await engine.idle()
+    assert set(one.ids().values()) == {1}
+
+
 async def test_results_that_wait_longer_than_their_leases_are_not_delivered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
