@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter
@@ -27,7 +28,8 @@ def health_router(*, ready: Callable[[], tuple[bool, Sequence[str]]], metrics: C
 
     @router.get("/metrics")
     async def scrape() -> Response:
-        page, content_type = metrics()
+        # In a thread: with very many triggers it takes long, and events are taken by this loop.
+        page, content_type = await asyncio.to_thread(metrics)
         return Response(page, headers={"content-type": content_type})
 
     return router

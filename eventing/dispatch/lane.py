@@ -113,7 +113,7 @@ class DeliveryLane:
 
     async def _work(self) -> None:
         try:
-            while self.queue and self.running <= self.slots and not self.stopped:
+            while self.queue and self.running <= self.slots:
                 work = self.queue.popleft()
                 if work.abandoned:
                     # Handed over while it waited: it runs again from the backlog.
@@ -155,7 +155,8 @@ class DeliveryLane:
 
     def left(self, size: int) -> None:
         self.entries = max(0, self.entries - 1)
-        self.bytes = max(0, self.bytes - size)
+        # The channel's sizes and this process's differ a little: no entries, no bytes.
+        self.bytes = max(0, self.bytes - size) if self.entries else 0
 
     def waits(self, due: float) -> None:
         """An entry of this lane is due then."""

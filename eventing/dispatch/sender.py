@@ -64,7 +64,7 @@ class Client(Protocol):
 
 
 class Sender:
-    """``max_reply``: bytes a reply event may have; ``wall``: seconds since the epoch, to read HTTP dates."""
+    """``max_reply``: bytes of data a reply event may have; ``wall``: seconds since the epoch, to read HTTP dates."""
 
     def __init__(self, client: Client, channel: Channel, *, max_reply: int, wall: Callable[[], float] = time.time) -> None:
         self._client = client
@@ -151,7 +151,7 @@ class Sender:
                 failure=Failure(url, response.status, f"the reply is no valid event: {error}", body),
                 reason="reply_invalid",
             )
-        if event is not None and event.size > self._max_reply:
+        if event is not None and len(event.data or b"") > self._max_reply:
             return Attempt(
                 Outcome.REFUSED,
                 seconds,

@@ -12,7 +12,6 @@ from eventing.telemetry.handles import BrokerGauges, Handles, TriggerGauges
 from eventing.telemetry.histogram import Histogram
 from eventing.telemetry.names import METRICS, Definition, Kind
 
-_QUIET = TriggerGauges()
 _LANES = {Lane.SUBSCRIBER: "subscriber", Lane.DEAD_LETTER: "dead_letter"}
 
 
@@ -109,7 +108,7 @@ class MetricsCollector(Collector):
             numbers["eventing_events_matched_total"].add(trigger.matched, name)
             numbers["eventing_events_filtered_total"].add(trigger.filtered, name)
             gauges = trigger.gauges() if trigger.gauges is not None else TriggerGauges()
-            if gauges == _QUIET and trigger.untouched:
+            if gauges.quiet and trigger.untouched:
                 continue
             numbers["eventing_deliveries_total"].add(trigger.delivered, name, "delivered")
             numbers["eventing_deliveries_total"].add(trigger.failed, name, "failed")

@@ -60,6 +60,11 @@ class TriggerGauges:
     backlog: tuple[tuple[Lane, int, int], ...] = ()
     dead_letters: int = 0
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing runs, waits or was given up on."""
+        return not (self.in_flight or self.dead_letters or any(entries for _, entries, _ in self.backlog))
+
 
 class BrokerMetrics:
     """What happens to a broker's events. ``read`` counts the events read from its log by this process (every trigger's

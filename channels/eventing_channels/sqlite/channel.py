@@ -18,6 +18,7 @@ from eventing.ports.documents import Documents
 from eventing.ports.leases import Leases
 from eventing.ports.records import NewRecord, Position, Record, Settled, Settlement
 from eventing.ports.watermark import Watermark
+from eventing_channels.sqlite import database
 from eventing_channels.sqlite.backlog import SqliteBacklog
 from eventing_channels.sqlite.checkpoints import SqliteCheckpoints
 from eventing_channels.sqlite.dead_letters import SqliteDeadLetters
@@ -65,9 +66,10 @@ class SqliteChannel:
             raise ChannelBusy("the channel was opened already; make a new one")
         if sqlite3.sqlite_version_info < MIN_SQLITE:
             raise ChannelUnsupported(f"SQLite is {sqlite3.sqlite_version}, at least {'.'.join(map(str, MIN_SQLITE))} is needed")
+        database.inspect(self._settings.path)  # before a lock is made beside something that is no channel
         self._ownership.take()
         try:
-            writer = self._writer = Writer(self._settings, self._context, self._publish, self._resync)
+            writer = self._writer = Writer(self._settings, self._context, self._publish, self._resync, self._ownership)
             await writer.start()
             for uid, broker in writer.books.brokers.items():
                 self._views[uid] = LogView(uid, broker.number, broker.last)

@@ -53,7 +53,9 @@ def open_writer(path: Path, *, fresh: bool, crowded: bool = False) -> sqlite3.Co
     """
     connection: sqlite3.Connection | None = None
     try:
-        connection = _connect(path, "rwc" if fresh else "rw")
+        if fresh:
+            _touch(path)
+        connection = _connect(path, "rw")
         _prepare(connection, path)
         page_count = _number(connection, "PRAGMA page_count")
         moved = _move_log(connection, crowded=crowded)
@@ -141,6 +143,14 @@ def _create(connection: sqlite3.Connection) -> None:
 def file_id(connection: sqlite3.Connection) -> str:
     """The random id the file was born with."""
     return str(connection.execute("SELECT value FROM meta WHERE name = 'file'").fetchone()[0])
+
+
+def _touch(path: Path) -> None:
+    """Make an empty file that only its owner reads: it will hold payloads. SQLite gives its other files the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
 
 
 def _number(connection: sqlite3.Connection, sql: str) -> int:

@@ -44,6 +44,16 @@ class Ownership:
             pass
         self._fd = fd
 
+    @property
+    def held(self) -> bool:
+        """False where the lock file was removed or replaced: another process may own the file by now."""
+        if self._fd is None:
+            return False
+        try:
+            return os.stat(self._lock_path).st_ino == os.fstat(self._fd).st_ino
+        except OSError:
+            return False
+
     def release(self) -> None:
         if self._fd is not None:
             os.close(self._fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -46,7 +47,7 @@ def parse(url: str, data_dir: Path) -> Settings:
     if parts.fragment:
         raise InvalidSetting(f"channel URL {url!r}: a '#' in the path must be written %23")
     options = query_options(url, parts.query, ("min-free", "retention", "max-bytes"))
-    path = Path(unquote(parts.path)) if parts.path not in ("", "/") else data_dir / DEFAULT_FILE
+    path = Path(os.path.normpath(unquote(parts.path))) if parts.path not in ("", "/") else data_dir / DEFAULT_FILE
     if "\0" in str(path):
         raise InvalidSetting(f"channel URL {url!r}: the path holds a NUL")
     return Settings(

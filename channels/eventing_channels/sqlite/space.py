@@ -99,7 +99,7 @@ class Space:
             return
         unfinished = path.with_name(path.name + ".new")
         try:
-            with unfinished.open("wb") as file:
+            with open(unfinished, "wb", opener=_private) as file:
                 _allocate(file, size)
                 os.fsync(file.fileno())
             unfinished.rename(path)
@@ -116,6 +116,10 @@ def _removed(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _allocate(file: BinaryIO, size: int) -> None:

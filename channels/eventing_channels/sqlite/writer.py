@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from eventing.errors import ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
+from eventing.errors import ChannelBusy, ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
 from eventing.ports.channel import ChannelContext
 from eventing.ports.records import Record
 from eventing_channels.clock import Clock
@@ -20,6 +20,7 @@ from eventing_channels.sqlite import database, failures, leases
 from eventing_channels.sqlite.failures import Kind
 from eventing_channels.sqlite.jobs import Job, JobQueue
 from eventing_channels.sqlite.log import Append, append_all
+from eventing_channels.sqlite.ownership import Ownership
 from eventing_channels.sqlite.settings import Settings
 from eventing_channels.sqlite.settle import Settle
 from eventing_channels.sqlite.space import Space
@@ -41,7 +42,9 @@ class Writer:
         context: ChannelContext,
         publish: Callable[[Published], None],
         resync: Callable[[Mapping[str, int]], None],
+        ownership: Ownership,
     ) -> None:
+        self._ownership = ownership
         self._settings, self._context = settings, context
         self._publish, self._resync = publish, resync
         self._space = Space(settings.path, settings.min_free, settings.ballast)
@@ -150,6 +153,10 @@ class Writer:
             self._refuse(batch, self.status.unusable() or ChannelClosed("the channel is closed"))
             return
         writing = [job for job in batch if job.writes]
+        if writing and not self._ownership.held and self._settings.path.parent.exists():
+            self._lose()
+            self._refuse(batch, ChannelBusy(str(self.status.broken)))
+            return
         if writing:
             self._attempt(writing)
         looking = [job for job in batch if not job.writes]
@@ -302,6 +309,15 @@ class Writer:
             else:
                 self._context.log("SQLite upkeep failed", {"error": failures.name(error)})
                 self._upkeep.rest(5.0)
+
+    def _lose(self) -> None:
+        """The lock file is gone: another process may write, so this one must not."""
+        path = self._settings.path
+        self.status.broken = ChannelBusy(
+            f"the lock file of {path} was removed or replaced while it was in use, another process may own the file now"
+        )
+        self._context.log("the lock of the SQLite file is lost", {"path": str(path)})
+        self._close_connection()
 
     def _break(self, error: BaseException) -> None:
         """The file is damaged: stop using it, keep it."""

@@ -204,6 +204,7 @@ def test_an_idle_trigger_costs_two_series() -> None:
     metrics = Metrics("1")
     broker = metrics.broker("b", "ns/b")
     trigger = metrics.trigger("t", "ns/t", broker)
+    trigger.gauges = lambda: TriggerGauges(backlog=((Lane.SUBSCRIBER, 0, 0), (Lane.DEAD_LETTER, 0, 0)))
     assert sum(("trigger", "ns/t") in labels for _, labels in scrape(metrics)) == 2
     trigger.drop("trigger_deleted")
     assert value(metrics, "eventing_dropped_total", trigger="ns/t", reason="trigger_deleted") == 1
