@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 from collections import deque
@@ -11,6 +10,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from typing import Any
 
 from eventing.dispatch.backlog import BacklogWorker
+from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.deliver import MARGIN, Deliverer
 from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane
 from eventing.dispatch.sender import Sender
@@ -30,7 +30,6 @@ from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
 
 READ_AHEAD = 256
-DEAD_LETTERS_EVERY = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
 
@@ -69,12 +68,11 @@ class BrokerDispatcher:
         self._no_workers.set()
         # Tokens are unique over processes too: a late result of a dead process must not pass for ours.
         self._token = map(f"{os.urandom(6).hex()}-{{}}".format, itertools.count())
-        self._dead_bytes = 0
-        self._dead_letters: dict[str, int] = {}
+        self._dead = DeadLetterCount(channel, plan.uid, settings.dead_letter_bytes)
         self._draining = False
         self._reader: Reader | None = None
         self._reader_task: asyncio.Task[None] | None = None
-        self._settler = Settler(channel, plan.uid, self._window, log, dead_stored=self._dead_stored)
+        self._settler = Settler(channel, plan.uid, self._window, log, dead_stored=self._dead.stored)
         self._leaving: dict[tuple[str, Lane], DeliveryLane] = {}
         self._backlog = BacklogWorker(
             channel, plan.uid, lambda: self._lanes, log, monotonic=self._loop.time, able=self._settler.able
@@ -89,7 +87,7 @@ class BrokerDispatcher:
             monotonic=self._loop.time,
             wall=settings.wall,
             fault=fault,
-            store_has_room=self._store_has_room,
+            store_has_room=self._dead.has_room,
             backlog_bytes=settings.backlog_bytes,
         )
         self.started = asyncio.Event()
@@ -178,7 +176,7 @@ class BrokerDispatcher:
         return TriggerGauges(
             in_flight=sum(lane.gate.running for lane in lanes),
             backlog=tuple((lane.kind, lane.entries, lane.bytes) for lane in lanes),
-            dead_letters=self._dead_letters.get(uid, 0),
+            dead_letters=self._dead.of(uid),
         )
 
     def _lane_of(self, uid: str, kind: Lane) -> DeliveryLane | None:
@@ -214,7 +212,7 @@ class BrokerDispatcher:
                 tasks.create_task(self._settler.run(), name=f"settle {self._name}")
                 tasks.create_task(self._backlog.run(), name=f"backlog {self._name}")
                 tasks.create_task(self._hand_over_late(), name=f"hand over {self._name}")
-                tasks.create_task(self._watch_dead_letters(), name=f"dead letters {self._name}")
+                tasks.create_task(self._dead.run(), name=f"dead letters {self._name}")
                 self._reader_task = tasks.create_task(self._read(reader), name=f"read {self._name}")
         finally:
             # Not before everything that was read is settled: what a closed reader gave out is for the next one.
@@ -226,7 +224,7 @@ class BrokerDispatcher:
         pause = FIRST_PAUSE
         while True:
             try:
-                await self._count_dead_letters()
+                await self._dead.count()
                 return await self._channel.reader(self.plan.uid)
             except ChannelUnavailable as error:
                 self._log.warning("the broker can't be read, trying again", broker=self._name, reason=str(error), pause=pause)
@@ -301,7 +299,7 @@ class BrokerDispatcher:
         record = flight.record
         key = EntryKey(lane.plan.uid, record.position)
         at = self._channel.now()
-        if lane.bytes + flight.size > self._settings.backlog_bytes and self._store_has_room():
+        if lane.bytes + flight.size > self._settings.backlog_bytes and self._dead.has_room():
             # Owed beyond the bound (DATAPATH 9): the newest goes to the dead letters, where a person can bring it back.
             flight.dead.append(DeadLetter(lane.plan.uid, record.position, record.event, "backlog_full", (), 0, at))
             lane.metrics.dead("backlog_full")
@@ -309,24 +307,6 @@ class BrokerDispatcher:
         lane.behind = True
         lane.metrics.park(why)
         flight.handovers.append((NewEntry(key, at), lane))
-
-    async def _count_dead_letters(self) -> None:
-        self._dead_bytes = await self._channel.dead_letters.size(self.plan.uid)
-        self._dead_letters = await self._channel.dead_letters.count(self.plan.uid)
-
-    async def _watch_dead_letters(self) -> None:
-        """Others take letters out, and age does: now and then the channel's word is taken."""
-        while True:
-            await asyncio.sleep(DEAD_LETTERS_EVERY)
-            with contextlib.suppress(ChannelUnavailable):  # asked again the next time
-                await self._count_dead_letters()
-
-    def _store_has_room(self) -> bool:
-        return self._dead_bytes < self._settings.dead_letter_bytes
-
-    def _dead_stored(self, letter: DeadLetter) -> None:
-        self._dead_bytes += letter.event.size
-        self._dead_letters[letter.trigger] = self._dead_letters.get(letter.trigger, 0) + 1
 
     # Nothing pins the cursor (DATAPATH 2).
 

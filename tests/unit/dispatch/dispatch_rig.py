@@ -254,7 +254,10 @@ class Troubled:
         await self.check("settle")
         self.leases += [entry.lease.token for entry in settlement.handovers if entry.lease is not None]
         self.settlements.append((len(settlement.done), len(settlement.handovers), len(settlement.results)))
-        return await self._channel.settle(broker, settlement)
+        settled = await self._channel.settle(broker, settlement)
+        if "settle" in self.late:
+            await self.late["settle"].wait()
+        return settled
 
 
 class _Part:

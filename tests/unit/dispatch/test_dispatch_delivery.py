@@ -142,6 +142,23 @@ async def test_202_with_an_event_is_not_routed_and_a_malformed_reply_is_a_failur
     assert [item.letter.event.id for item in stored] == ["2"]
 
 
+async def test_a_reply_of_the_dead_letter_sink_is_not_routed(tmp_path: Path) -> None:
+    headers, body = binding.encode_binary(event(9, "pong"))
+    async with subscribers(2) as (one, dead), rig(tmp_path) as engine:
+        one.answer = lambda received, _times: Response(400) if received.type == "a" else Response(204)
+        dead.answer = lambda _received, _times: Response(200, headers, body)
+        engine.trigger("one", one.url, dead_letter=Target(dead.url))
+        await engine.start()
+        await engine.append(event(1))
+        await dead.got(1)
+        await engine.idle()
+        await engine.append(event(2, "b"))
+        await one.got(2)
+        await engine.idle()
+    assert one.ids() == {"1": 1, "2": 1}
+    assert engine.metrics.triggers["one"].replies["from_dead_letter_sink"] == 1
+
+
 async def test_a_ring_of_our_own_brokers_ends(tmp_path: Path) -> None:
     async with subscribers(1) as (watcher,), rig(tmp_path) as engine:
         engine.brokers["c"] = BrokerPlan("c", "ns", "c")

@@ -89,6 +89,23 @@ async def test_drain_of_a_quiet_engine_repeats_nothing(tmp_path: Path) -> None:
     assert set(one.ids().values()) == {1}
 
 
+async def test_nothing_is_read_once_the_drain_began(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        engine.trigger("one", one.url)
+        await engine.start()
+        await engine.append(event(1))
+        await one.got(1)
+        assert await engine.dispatcher.drain(10.0) is True
+        for number in range(2, 5):
+            await engine.append(event(number))
+        assert engine.metrics.brokers["b"].read == 1
+        assert await engine.stop() is True
+        await engine.start()
+        await one.got(4)
+        await engine.idle()
+    assert set(one.ids().values()) == {1}
+
+
 @pytest.mark.parametrize("how", ["before", "after"])
 async def test_a_failing_settle_is_repeated_until_it_succeeds(tmp_path: Path, how: str) -> None:
     flaky: list[Flaky] = []

@@ -6,10 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dispatch_rig import RETRY_TWICE, event, eventually, only, rig, subscribers, troubled
+from dispatch_rig import RETRY_TWICE, Rig, event, eventually, only, rig, subscribers, troubled
 
 from eventing.bindings import http as binding
 from eventing.dispatch import backlog as backlog_module
+from eventing.dispatch import dead_letters as dead_letters_module
+from eventing.dispatch import deliver as deliver_module
 from eventing.dispatch import settler as settler_module
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.http import Response
@@ -79,6 +81,52 @@ async def test_results_that_wait_longer_than_their_leases_are_not_delivered_agai
         await eventually(lambda: channels[0].calls["settle"] >= before + 6)
         channels[0].failing = set()
         await one.got(20)
+        await engine.idle()
+    assert set(one.ids().values()) == {1}
+
+
+async def test_what_waited_while_nothing_could_be_settled_goes_before_new_claims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "MARGIN", 0.05)
+    monkeypatch.setattr(settler_module, "MAX_RESULTS", 10)
+    channels, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        policy = DeliveryPolicy(timeout=0.2)
+        engine.trigger("one", one.url, paused=True, policy=policy)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(40)))
+        await eventually(lambda: engine.metrics.triggers["one"].parked["paused"] == 40)
+        await engine.drained()
+        first = channels[0].held["settle"] = asyncio.Event()
+        engine.trigger("one", one.url, policy=policy)
+        await engine.apply()
+        await one.got(40)
+        await eventually(lambda: engine.metrics.triggers["one"].delivered == 40)
+        channels[0].failing = {"settle"}
+        claims = channels[0].calls["claim"]
+        tries = channels[0].calls["settle"]
+        first.set()
+        channels[0].held.clear()
+        lapsed = engine.channel.now() + 0.3
+        await eventually(lambda: channels[0].calls["settle"] > tries + 1 and engine.channel.now() > lapsed)
+        late = channels[0].late["settle"] = asyncio.Event()
+        channels[0].failing = set()
+        done = len(channels[0].settlements)
+        await eventually(lambda: len(channels[0].settlements) == done + 1)
+        second = channels[0].held["settle"] = asyncio.Event()
+        channels[0].late.clear()
+        late.set()
+        tries = channels[0].calls["settle"]
+        await eventually(lambda: channels[0].calls["settle"] == tries + 1)
+        # The rest is under way to the store, with leases that lapsed: nobody may claim these entries again.
+        engine.lane("one").refresh()
+        asked = channels[0].calls["states"]
+        await eventually(lambda: channels[0].calls["states"] > asked)
+        assert not engine.dispatcher.broker("b").takes_claims
+        assert channels[0].calls["claim"] == claims
+        channels[0].held.clear()
+        second.set()
         await engine.idle()
     assert set(one.ids().values()) == {1}
 
@@ -250,6 +298,30 @@ async def test_no_entry_is_claimed_once_the_drain_began(tmp_path: Path) -> None:
         assert not one.deliveries
 
 
+async def test_what_was_to_be_claimed_when_the_drain_began_is_left(tmp_path: Path) -> None:
+    channels, wrap = troubled()
+    async with subscribers(2) as (one, other), rig(tmp_path, wrap=wrap) as engine:
+        engine.trigger("one", one.url, paused=True)
+        engine.trigger("other", other.url)
+        await engine.start()
+        await engine.append(event(1))
+        await other.got(1)
+        await engine.drained()
+        channels[0].failing = {"settle"}
+        await engine.append(event(2))
+        await other.got(2)
+        await eventually(lambda: not engine.dispatcher.broker("b").takes_claims)
+        engine.trigger("one", one.url)
+        await engine.apply()
+        draining = asyncio.create_task(engine.dispatcher.drain(10.0))
+        await eventually(lambda: engine.lane("one").stopped)
+        channels[0].failing = set()
+        assert await draining is True
+        await eventually(lambda: engine.dispatcher.broker("b").takes_claims)
+        assert channels[0].calls["claim"] == 0
+        assert await engine.waiting() == {("one", 0): 2}
+
+
 async def test_a_full_store_is_not_overrun_by_dead_letters_without_a_sink(tmp_path: Path) -> None:
     async with subscribers(2) as (one, dead), rig(tmp_path, dead_letter_bytes=1) as engine:
         one.answer = lambda _received, _times: Response(400)
@@ -292,3 +364,25 @@ async def test_what_is_owed_to_a_dead_letter_sink_is_bounded(tmp_path: Path) -> 
         assert [failure.code for failure in stored[0].letter.failures] == [400]
         gate.set()
         await engine.idle()
+
+
+async def test_a_dead_letter_store_that_was_emptied_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters_module, "EVERY", 0.02)
+    monkeypatch.setattr(deliver_module, "STORE_FULL_PAUSE", 0.1)
+    async with subscribers(1) as (one,), rig(tmp_path, dead_letter_bytes=1) as engine:
+        one.answer = lambda _received, _times: Response(400)
+        engine.trigger("one", one.url, policy=RETRY_TWICE, max_in_flight=1)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(5)))
+        gone: set[str] = set()
+        while len(gone) < 5:
+            await eventually(lambda: _letters(engine))
+            stored = await engine.channel.dead_letters.list("b", "one", 10)
+            gone |= {item.letter.event.id for item in stored}
+            await engine.channel.dead_letters.remove("b", [item.number for item in stored])
+        await engine.idle()
+    assert engine.metrics.triggers["one"].parked["store_full"] >= 1
+
+
+async def _letters(engine: Rig) -> bool:
+    return bool(await engine.channel.dead_letters.list("b", "one", 10))

@@ -1,0 +1,47 @@
+"""How full a broker's built-in dead-letter store is, as far as this process knows (DATAPATH 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from eventing.errors import ChannelUnavailable
+from eventing.ports.channel import Channel
+from eventing.ports.records import DeadLetter
+
+EVERY = 30.0
+
+
+class DeadLetterCount:
+    """``max_bytes``: what the store may hold. Others take letters out, and age does: now and then the channel's word is taken."""
+
+    def __init__(self, channel: Channel, broker: str, max_bytes: int) -> None:
+        self._channel = channel
+        self._broker = broker
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._letters: dict[str, int] = {}
+
+    def has_room(self) -> bool:
+        return self._bytes < self._max_bytes
+
+    def of(self, trigger: str) -> int:
+        """Letters of one trigger."""
+        return self._letters.get(trigger, 0)
+
+    def stored(self, letter: DeadLetter) -> None:
+        """This letter entered the store."""
+        self._bytes += letter.event.size
+        self._letters[letter.trigger] = self._letters.get(letter.trigger, 0) + 1
+
+    async def count(self) -> None:
+        """Ask the channel. Raises `ChannelUnavailable`."""
+        self._bytes = await self._channel.dead_letters.size(self._broker)
+        self._letters = await self._channel.dead_letters.count(self._broker)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            with contextlib.suppress(ChannelUnavailable):  # asked again the next time
+                await self.count()
