@@ -155,12 +155,20 @@ class ServerConnection(asyncio.Protocol):
         try:
             parser.feed(data)
         except Refusal as refusal:
-            self._queue.append(refusal)
-            self._unparsed.clear()
-            parser.ended = True
+            self._stop_reading(refusal)
+        except MemoryError:
+            self._stop_reading(self._overloaded("overload", "out of memory"))
+        except Exception as error:  # noqa: BLE001 - any other fault is ours, never the request's
+            self._state.log.error("a request could not be read", error=type(error).__qualname__)
+            self._stop_reading(Refusal(500, "internal", "internal error"))
         if parser.buffered != self._partial:
             self._state.held += parser.buffered - self._partial
             self._partial = parser.buffered
+
+    def _stop_reading(self, refusal: Refusal) -> None:
+        self._parser.stop()
+        self._unparsed.clear()
+        self._queue.append(refusal)
 
     def _parse_on(self) -> None:
         """Parse what waits, as far as the read-ahead allows."""

@@ -41,7 +41,8 @@ class RequestParser:
     """``emit`` is called with each complete request, from within `feed`.
 
     `feed` raises `Refusal` for what can't be accepted; nothing may be fed after that, nor after a request that does not
-    keep the connection alive (it is ignored).
+    keep the connection alive (it is ignored). What else goes wrong within it, such as `MemoryError`, is raised as it is: that
+    is not the client's fault.
     """
 
     __slots__ = (
@@ -106,23 +107,31 @@ class RequestParser:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take at most `SLICE` bytes. Raises `Refusal`."""
-        while not self.ended:
-            self._raw += len(data)
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = memoryview(data)[upgrade.args[0] :]
-                self._go_on_without_upgrade()
-                continue
-            except httptools.HttpParserError as error:
-                if self._refusal is not None:
-                    raise self._refusal from None
-                if self.ended:  # llhttp objects to bytes after the last request; they are nobody's
+        try:
+            while not self.ended:
+                self._raw += len(data)
+                try:
+                    self._parser.feed_data(data)
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = upgrade.args[0]
+                else:
+                    if self.begun:
+                        self._bound_raw()
                     return
-                raise Refusal(400, "malformed", f"not a valid HTTP request: {error}") from None
-            if self.begun:
-                self._bound_raw()
-            return
+                # Outside of the handler above, whose exception would take the place of a callback's as the context.
+                data = memoryview(data)[rest:]
+                self._go_on_without_upgrade()
+        except httptools.HttpParserCallbackError as error:
+            raise self._refusal or error.__context__ or error from None
+        except httptools.HttpParserError as error:
+            if self.ended:  # llhttp objects to bytes after the last request; they are nobody's
+                return
+            raise Refusal(400, "malformed", f"not a valid HTTP request: {error}") from None
+
+    def stop(self) -> None:
+        """Take nothing more, and let go of the unfinished request."""
+        self.ended = True
+        self._reset()
 
     def _bound_raw(self) -> None:
         """The parser keeps an unfinished header, and skips white space and chunk extensions, without telling."""
@@ -224,7 +233,7 @@ class RequestParser:
                 self._refuse(Refusal(400, "host", "more than one Host header (RFC 9112, 3.2)"))
             self._host = value
         elif name == b"content-length":
-            self._length = int(value)  # llhttp let digits only pass
+            self._length = content_length(value)
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked":
                 self._refuse(Refusal(501, "transfer_encoding", "the only Transfer-Encoding supported is chunked"))
@@ -271,6 +280,11 @@ class RequestParser:
         # httptools replaces what its callbacks raise, so the refusal is kept aside for `feed`.
         self._refusal = refusal
         raise refusal
+
+
+def content_length(value: bytes) -> int:
+    """Of a value that llhttp let pass: digits, below 2**64 (RFC 9110, 8.6). Leading zeros may outnumber what `int` takes."""
+    return int(value.lstrip(b"0") or b"0")
 
 
 def _headers_too_large(limits: ServerLimits) -> Refusal:

@@ -6,6 +6,7 @@ import httptools
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed
 from eventing.http.limits import ClientLimits
+from eventing.http.request_parser import content_length
 from eventing.ports.http import Response
 
 _CHUNKED = -1
@@ -64,9 +65,11 @@ class ResponseParser:
         self._raw += len(data)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            # What failed here, memory above all, is no fault of the answer; but it can't be told, so another attempt must.
+            fault = type(error.__context__ or error).__qualname__
+            raise self._refusal or AnswerMalformed(f"the answer could not be read: {fault}") from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self._refusal is not None:
-                raise self._refusal from None
             if self.response is None:
                 raise AnswerMalformed(f"not a valid HTTP answer: {_text(error)}") from None
             self.reusable = False  # the answer is whole, what follows it is not
@@ -105,7 +108,7 @@ class ResponseParser:
         if self._status:
             return  # a trailer, or a header of something that follows the answer
         if name == b"content-length":
-            self._length = int(value)  # llhttp let digits only pass
+            self._length = content_length(value)
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked":
                 self._refuse(AnswerMalformed("the answer has a Transfer-Encoding other than chunked"))

@@ -25,7 +25,7 @@ class HttpServer:
 
     ``on_refused`` is called with a short stable word for each request or connection that no handler saw: ``malformed``,
     ``host``, ``method``, ``version``, ``expectation``, ``transfer_encoding``, ``url_too_large``, ``headers_too_large``,
-    ``body_too_large``, ``timeout``, ``connections``, ``overload``.
+    ``body_too_large``, ``timeout``, ``connections``, ``overload``, ``internal`` (a fault of the server itself).
     """
 
     def __init__(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eventing.http.connection import ServerConnection
 from eventing.http.limits import ClientLimits, ServerLimits
+from eventing.http.request_parser import RequestParser
 from eventing.http.response_parser import ResponseParser
 from eventing.http.state import ServerState
 from eventing.ports.http import Request, Response
@@ -299,3 +301,39 @@ async def test_a_client_that_leaves_does_not_stop_its_handler() -> None:
     assert await done == b"hello"
     await quiet
     assert (state.unanswered, state.held) == (0, 0)
+
+
+@pytest.mark.parametrize("callback", ["on_body", "on_message_complete"])
+@pytest.mark.parametrize(
+    ("fault", "status", "reason"),
+    [(MemoryError, b"HTTP/1.1 503 Service Unavailable\r\n", "overload"), (RuntimeError, b"HTTP/1.1 500 ", "internal")],
+)
+async def test_what_fails_here_is_not_answered_as_a_bad_request(
+    monkeypatch: pytest.MonkeyPatch, callback: str, fault: type[Exception], status: bytes, reason: str
+) -> None:
+    said: list[tuple[str, object]] = []
+
+    class Told(Log):
+        def error(self, message: str, /, **fields: object) -> None:
+            said.append((message, fields["error"]))
+
+    def fail(*_: object) -> None:
+        raise fault("hello")
+
+    monkeypatch.setattr("eventing.http.connection.RequestParser", type("Broken", (RequestParser,), {callback: fail}))
+    refused: list[str] = []
+    state = ServerState(lambda _: Response(202), ServerLimits(retry_after=7), refused.append, Told())
+    connection = ServerConnection(state)
+    wire = Wire(connection)
+    connection.connection_made(wire)
+    connection.data_received(GOOD[:-2])
+    connection.data_received(GOOD[-2:])
+    assert wire.out.startswith(status)
+    assert (b"\r\nretry-after: 7\r\n" in wire.out) is (fault is MemoryError)
+    assert b"\r\nconnection: close\r\n" in wire.out
+    assert b"hello" not in wire.out
+    assert wire.eof
+    assert refused == [reason]
+    assert said == ([] if fault is MemoryError else [("a request could not be read", "RuntimeError")])
+    assert state.held == 0
+    wire.close()

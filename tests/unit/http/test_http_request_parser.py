@@ -62,6 +62,36 @@ def test_a_request_is_taken_apart() -> None:
     assert not incoming.http10
 
 
+@pytest.mark.parametrize("callback", ["on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete"])
+@pytest.mark.parametrize("wire", [SIMPLE, CHUNKED, UPGRADE, SIMPLE.replace(b"Ce-Id", b"Connection: close\r\nCe-Id")])
+@pytest.mark.parametrize("fault", [MemoryError, RuntimeError])
+def test_a_fault_of_ours_is_not_blamed_on_the_request(callback: str, wire: bytes, fault: type[Exception]) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    broken = type("Broken", (RequestParser,), {callback: fail})
+    with pytest.raises(fault):
+        broken(LIMITS, [].append).feed(wire)
+
+
+def test_the_last_request_that_could_not_be_handed_on_is_not_forgotten() -> None:
+    def emit(incoming: Incoming) -> None:
+        raise MemoryError
+
+    parser = RequestParser(LIMITS, emit)
+    with pytest.raises(MemoryError):
+        parser.feed(SIMPLE.replace(b"Ce-Id", b"Connection: close\r\nCe-Id"))
+
+
+def test_a_length_of_any_number_of_digits() -> None:
+    limits = ServerLimits(max_body=64)
+    (incoming,) = parse(SIMPLE.replace(b"Length: 5", b"Length: " + b"0" * 5000 + b"5"), limits=limits)
+    assert incoming.request.body == b"hello"
+    assert refused(SIMPLE.replace(b"Length: 5", b"Length: " + b"0" * 5000 + b"65"), limits=limits) == (413, "body_too_large")
+    assert refused(SIMPLE.replace(b"Length: 5", b"Length: " + b"9" * 5000), limits=limits) == (400, "malformed")
+    assert refused(SIMPLE.replace(b"Length: 5", b"Length: 18446744073709551615"), limits=limits) == (413, "body_too_large")
+
+
 def test_trailers_are_neither_headers_nor_framing() -> None:
     (incoming,) = parse(CHUNKED)
     assert incoming.request.body == b"abcde"

@@ -44,6 +44,25 @@ def test_every_split_gives_the_same_answer(wire: bytes) -> None:
     assert feed(wire, cut=1).response == whole.response
 
 
+def test_a_fault_of_ours_is_told_and_retried() -> None:
+    class Broken(ResponseParser):
+        def on_body(self, data: bytes) -> None:
+            raise MemoryError
+
+    parser = Broken(LIMITS)
+    parser.expect(head=False)
+    with pytest.raises(AnswerMalformed, match="could not be read: MemoryError"):
+        parser.feed(OK)
+
+
+def test_a_length_of_any_number_of_digits() -> None:
+    wire = b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5000 + b"5\r\n\r\nhello"
+    parser = ResponseParser(ClientLimits())
+    parser.feed(wire)
+    assert parser.response is not None
+    assert parser.response.body == b"hello"
+
+
 def test_headers_are_lower_case_stripped_and_without_those_of_interim_answers_and_trailers() -> None:
     response = feed(INTERIM + OK).response
     assert response is not None
