@@ -50,9 +50,12 @@ class Identified:
     retired: Mapping[str, Retired]
 
 
-class _Former(msgspec.Struct, frozen=True):
+class _Former(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``fixed`` is empty in documents of earlier versions, which didn't keep it: such a one ends with its grace time."""
+
     uid: str
     at: float
+    fixed: str = ""
 
 
 class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,7 +93,8 @@ class Identities:
 
     async def claim(self, claims: Sequence[Claim], now: float) -> Identified:
         """Give every claimed object its uid, new ones a new one; whatever is known and not claimed becomes retired, and a
-        retired one that is claimed within the grace time is itself again.
+        retired one that is claimed within the grace time is itself again, also one that another of the same name and with
+        another ``fixed`` has stood in for (a trigger that went to another broker and came back).
 
         Core kinds (Secret, Service) own nothing in storage: their uid is derived from the name and not kept.
         Raises `ChannelUnavailable`, `ChannelUnsupported` (an entry of a newer format).
@@ -184,7 +188,11 @@ def _claim(entry: _Entry, fixed: str, fresh: str, now: float, grace: float) -> _
         in_time = entry.retired is None or now - entry.retired <= grace
         if in_time and entry.fixed == fixed:
             return msgspec.structs.replace(entry, retired=None)
-        former = (*former, _Former(entry.uid, now if entry.retired is None else entry.retired))
+        former = (*former, _Former(entry.uid, now if entry.retired is None else entry.retired, entry.fixed))
+    back = next((old for old in reversed(former) if old.fixed == fixed and now - old.at <= grace), None)
+    if back is not None:
+        rest = tuple(old for old in former if old is not back)
+        return msgspec.structs.replace(entry, uid=back.uid, fixed=fixed, retired=None, former=rest)
     return msgspec.structs.replace(entry, uid=fresh, fixed=fixed, retired=None, former=former)
 
 
