@@ -170,64 +170,6 @@ async def test_documents_that_kept_no_broker_of_former_ones_are_still_read() -> 
     assert (await Identities(store).claim([Claim(key("a"), "two")], 103.0)).uids == {key("a"): "u2"}
 
 
-async def test_back_at_the_first_broker_is_the_first_trigger() -> None:
-    store = Store()
-    first = (await Identities(store).claim([Claim(key("a"), "one")], 100.0)).uids[key("a")]
-    second = (await Identities(store).claim([Claim(key("a"), "two")], 200.0)).uids[key("a")]
-    back = await Identities(store).claim([Claim(key("a"), "one")], 200.0 + GRACE)
-    assert back.uids == {key("a"): first}
-    assert {retired.uid: retired.at for retired in back.retired.values()} == {second: 200.0 + GRACE}
-    await Identities(store).forget(first)  # a janitor that is late
-    again = await Identities(store).claim([Claim(key("a"), "two")], 201.0 + GRACE)
-    assert again.uids == {key("a"): second}
-    assert {retired.uid: retired.at for retired in again.retired.values()} == {first: 201.0 + GRACE}
-
-
-async def test_back_at_the_first_broker_too_late_is_a_third_trigger() -> None:
-    store = Store()
-    identities = Identities(store, grace=10.0)
-    first = (await identities.claim([Claim(key("a"), "one")], 100.0)).uids[key("a")]
-    second = (await identities.claim([Claim(key("a"), "two")], 200.0)).uids[key("a")]
-    back = await identities.claim([Claim(key("a"), "one")], 210.1)
-    assert back.uids[key("a")] not in {first, second}
-    assert {retired.uid: retired.at for retired in back.retired.values()} == {first: 200.0, second: 210.1}
-
-
-async def test_the_time_away_counts_from_when_it_was_gone() -> None:
-    store = Store()
-    identities = Identities(store, grace=10.0)
-    first = (await identities.claim([Claim(key("a"), "one")], 100.0)).uids[key("a")]
-    await identities.claim([], 200.0)
-    await identities.claim([Claim(key("a"), "two")], 205.0)
-    assert (await identities.claim([Claim(key("a"), "one")], 211.0)).uids[key("a")] != first
-
-
-async def test_what_was_forgotten_does_not_come_back() -> None:
-    store = Store()
-    identities = Identities(store)
-    first = (await identities.claim([Claim(key("a"), "one")], 100.0)).uids[key("a")]
-    await identities.claim([Claim(key("a"), "two")], 200.0)
-    await identities.forget(first)
-    back = await identities.claim([Claim(key("a"), "one")], 201.0)
-    assert back.uids[key("a")] != first
-    assert first not in back.retired
-
-
-async def test_documents_that_kept_no_broker_of_former_ones_are_still_read() -> None:
-    store = Store()
-    body = (
-        b'{"format":1,"group":"eventing.knative.dev","kind":"Trigger","namespace":"default","name":"a",'
-        b'"uid":"u2","fixed":"two","former":[{"uid":"u1","at":100.0}]}'
-    )
-    await store.put(COLLECTION, document_name(key("a")), body)
-    kept = await Identities(store).claim([Claim(key("a"), "two")], 101.0)
-    assert kept.uids == {key("a"): "u2"}
-    moved = await Identities(store).claim([Claim(key("a"), "one")], 102.0)
-    assert moved.uids[key("a")] not in {"u1", "u2"}
-    assert {retired.uid: retired.at for retired in moved.retired.values()} == {"u1": 100.0, "u2": 102.0}
-    assert (await Identities(store).claim([Claim(key("a"), "two")], 103.0)).uids == {key("a"): "u2"}
-
-
 async def test_forgetting() -> None:
     store = Store()
     identities = Identities(store)
