@@ -17,7 +17,9 @@ _CHUNK_OVERHEAD = 8
 class ResponseParser:
     """Parses the answers of one connection, one at a time: `expect`, then `feed` until ``response`` is there.
 
-    Interim answers (1xx) are skipped. ``reusable`` says whether another request may follow on the connection; it is false
+    Interim answers (1xx) are skipped. A 1xx that no other answer can follow is the answer itself, without a body: 101, which
+    nobody asked for (RFC 9110, 15.2.2), and one framed as only a final answer may be, with a length (RFC 9110, 8.6) or as the
+    connection's last. ``reusable`` says whether another request may follow on the connection; it is false
     as soon as a byte arrived that belongs to no answer.
     """
 
@@ -122,8 +124,13 @@ class ResponseParser:
         if self._raw > self._limits.max_response_headers:
             self._check_sizes()
         if status < 200:
-            if status < 100 or status == 101:
-                self._refuse(AnswerMalformed(f"the answer has the status {status}, which nobody asked for"))
+            if status < 100:
+                self._refuse(AnswerMalformed(f"the answer has the status {status}, which is none"))
+            if status == 101 or self._length is not None or not self._parser.should_keep_alive():
+                self._status = status
+                self.reusable = False  # what follows is another protocol, or a body that may not be there
+                self._complete()
+                return
             self._headers = []
             self._length = None
             return

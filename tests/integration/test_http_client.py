@@ -235,6 +235,28 @@ async def test_names_that_do_not_resolve_and_the_address_guard() -> None:
 
 
 @on_both_loops
+async def test_a_switch_of_protocols_is_an_answer_and_ends_the_connection() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await read_request(reader)
+        if connections == 1:
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00")
+        else:
+            writer.write(OK)
+        await writer.drain()
+        await reader.read()
+
+    async with raw_server(serve) as port, client() as http:
+        response = await send(http, port)
+        assert (response.status, response.body) == (101, b"")
+        assert (await send(http, port)).status == 200
+    assert connections == 2
+
+
+@on_both_loops
 async def test_redirects_are_answers() -> None:
     seen = []
 

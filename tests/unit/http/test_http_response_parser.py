@@ -63,6 +63,39 @@ def test_a_length_of_any_number_of_digits() -> None:
     assert parser.response.body == b"hello"
 
 
+@pytest.mark.parametrize("before", [b"", INTERIM])
+@pytest.mark.parametrize(
+    ("wire", "status"),
+    [
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", 101),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nPRI * HTTP/2.0", 101),
+        (b"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 3\r\n\r\nabc", 101),
+        (b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n", 100),
+        (b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n{}", 103),
+        (b"HTTP/1.1 199 Odd\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 199),
+        (b"HTTP/1.1 102 Processing\r\nConnection: close\r\n\r\n", 102),
+        (b"HTTP/1.0 150 Odd\r\n\r\n", 150),
+    ],
+)
+def test_a_1xx_that_no_answer_can_follow_is_the_answer(before: bytes, wire: bytes, status: int) -> None:
+    for cut in (0, 1):
+        parser = ResponseParser(LIMITS)
+        parser.expect(head=False)
+        stream = before + wire
+        step = cut or len(stream)
+        for start in range(0, len(stream), step):
+            if parser.response is None:
+                parser.feed(stream[start : start + step])
+        assert parser.response is not None
+        assert (parser.response.status, parser.response.body) == (status, b"")
+        assert not parser.reusable
+
+
+def test_a_connection_that_ends_after_an_interim_answer_brought_none() -> None:
+    with pytest.raises(AnswerMalformed):
+        feed(INTERIM, end=True)
+
+
 def test_headers_are_lower_case_stripped_and_without_those_of_interim_answers_and_trailers() -> None:
     response = feed(INTERIM + OK).response
     assert response is not None
@@ -148,8 +181,6 @@ def test_a_head_answer_has_no_body_and_ends_the_connection() -> None:
         b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 20 OK\r\n\r\n",
         b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
