@@ -18,9 +18,11 @@ from eventing.resources.store import ObjectStore
 
 GROUP = "/apis/eventing-engine.dev/v1alpha1"
 MOST = 1000
+LAST = 2**63 - 1
+"""The largest number that a channel gives an entry or a dead letter."""
 
 Limit = Annotated[int, Query(ge=1, le=MOST)]
-After = Annotated[int, Query(ge=-1)]
+After = Annotated[int, Query(ge=-1, le=LAST)]
 
 
 def deliveries_router(store: ObjectStore, channel: Channel) -> APIRouter:

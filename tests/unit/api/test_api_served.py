@@ -311,6 +311,16 @@ async def test_dead_letters_of_a_trigger(get: Get, channel: Channel) -> None:
     assert [item["id"] for item in page["items"]] == [second["id"]] == ["e4"]
 
 
+@pytest.mark.parametrize("what", ["backlog", "deadletters"])
+async def test_a_page_after_any_number(get: Get, what: str) -> None:
+    last = await get(f"{TRIGGER}/t/{what}?after={2**63 - 1}")
+    assert (last.status, last.json) == (200, {"items": []})
+    for beyond in (2**63, 10**20, int("9" * 4000)):
+        answer = await get(f"{TRIGGER}/t/{what}?after={beyond}")
+        assert answer.status == 422
+        assert answer.json["reason"] == "Invalid"
+
+
 @pytest.mark.parametrize("path", ["nope/backlog", "nope/deadletters", "t/backlog?limit=0", "t/backlog?limit=x"])
 async def test_a_trigger_that_is_not_there_or_a_bad_page(get: Get, path: str) -> None:
     answer = await get(f"{TRIGGER}/{path}")
