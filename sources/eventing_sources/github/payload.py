@@ -40,6 +40,9 @@ def read(body: bytes, content_type: bytes | None) -> Payload:
         raise UnsupportedContentType(f"Content-Type must be {JSON} or {FORM}")
     try:
         content = msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        # Valid JSON all the same, but beyond what readers agree on (RFC 8259, 6); subscribers would fail on it, each its own way.
+        raise MalformedPayload("the payload holds a number that is out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The decoder's text may quote the payload, so it goes no further.
         raise MalformedPayload("the payload is not valid JSON") from None

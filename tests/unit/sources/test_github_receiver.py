@@ -373,3 +373,13 @@ async def test_time_is_the_receipt_s(context: Any, make_receiver: Make, make_req
     before = datetime.now(UTC)
     await make_receiver().handle(make_request())
     assert before <= datetime.fromisoformat(context.events[0].time) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, b"-1" + b"0" * 5000, b"1e999"])
+async def test_a_number_out_of_range_is_named(
+    number: bytes, context: Any, make_receiver: Make, make_request: Make, sign: Make
+) -> None:
+    body = b'{"size": %b}' % number
+    response = await make_receiver().handle(make_request(body=body, x_hub_signature_256=sign(body)))
+    assert (response.status, response.body) == (400, b"the payload holds a number that is out of range\n")
+    assert not context.events
