@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import ssl
 
 from pydantic import Field, field_validator, model_validator
 
 from eventing.kinds.base import KindModel, refuse
 from eventing.kinds.names import Label, Subdomain
+from eventing.kinds.uri import split_uri
 
 
 class KReference(KindModel):
@@ -51,7 +52,7 @@ class KReference(KindModel):
 class Destination(KindModel):
     """A URI, a reference, or a relative URI resolved against the reference's address (same source).
 
-    ``ca_certs``: PEM certificates that the receiver's is verified with.
+    ``ca_certs``: PEM certificates that the receiver's is verified with, at least one.
     """
 
     ref: KReference | None = None
@@ -77,6 +78,13 @@ class Destination(KindModel):
             raise refuse(f"must be an http or https URL, not {scheme[:20]!r}", field="uri")
         return self
 
+    @field_validator("ca_certs")
+    @classmethod
+    def _loadable(cls, value: str | None) -> str | None:
+        if value is not None and not _holds_certificates(value):
+            raise refuse("must be PEM with at least one certificate, each of which can be read")
+        return value
+
     @field_validator("audience")
     @classmethod
     def _unsupported(cls, value: str | None) -> str | None:
@@ -85,17 +93,23 @@ class Destination(KindModel):
         return value
 
 
+def _holds_certificates(pem: str) -> bool:
+    if not pem.isascii():
+        return False
+    try:
+        # The same call that the client makes for a connection.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
 def _parts(uri: str) -> tuple[str, str]:
     """Scheme and host of a URI reference. Neither its text nor a password in it enters an error."""
-    if not uri or not uri.isascii() or any(not "!" <= char <= "~" for char in uri):
-        raise refuse("must be a URI of visible ASCII characters; percent-encode others", field="uri")
     try:
-        split = urlsplit(uri)
-        _ = split.port
-    except ValueError:
-        raise refuse("is no valid URI", field="uri") from None
-    if split.username is not None or split.password is not None:
-        raise refuse("must hold no user name or password", field="uri")
+        split = split_uri(uri)
+    except ValueError as error:
+        raise refuse(str(error), field="uri") from None
     if split.fragment:
         raise refuse("must have no fragment", field="uri")
     return split.scheme, split.hostname or ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from eventing.http.url import parse_target
 from eventing.kinds.base import KindModel
 from eventing.kinds.delivery import DeliverySpec
 from eventing.kinds.destination import Destination
@@ -82,6 +84,28 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
         ({"uri": "http://user:secret@h/"}, "uri: must hold no user name or password"),
         ({"uri": "http://h/a b"}, "uri: must be a URI of visible ASCII"),
         ({"uri": "http://h/#x"}, "uri: must have no fragment"),
+        ({"uri": "http://@h/"}, "uri: must hold no user name or password"),
+        ({"uri": "http://h:0/"}, "uri: must not have the port 0"),
+        ({"uri": "http://h:x/"}, "uri: is no valid URI"),
+        ({"uri": "http://h..x/"}, "uri: has no valid host name"),
+        ({"uri": "http://.h/"}, "uri: has no valid host name"),
+        ({"uri": "http://h../"}, "uri: has no valid host name"),
+        ({"uri": "http://./"}, "uri: has no valid host name"),
+        ({"uri": "http://" + "a" * 64 + "/"}, "uri: has no valid host name"),
+        ({"uri": "http://" + ".".join(["a" * 63] * 4) + "/"}, "uri: has no valid host name"),
+        ({"uri": "http://-h.x/"}, "uri: has no valid host name"),
+        ({"uri": "http://x.h-/"}, "uri: has no valid host name"),
+        ({"uri": "http://a%20b/"}, "uri: has no valid host name"),
+        ({"uri": "http://a*b/"}, "uri: has no valid host name"),
+        ({"uri": "http://[::1]x/"}, "uri: is no valid URI"),
+        ({"uri": "http://[127.0.0.1]/"}, "uri: is no valid URI"),
+        ({"uri": "http://[::zz]/"}, "uri: is no valid URI"),
+        ({"uri": "http://[fe80::1%25eth0]/"}, "uri: must have no zone in its IPv6 address"),
+        ({"uri": "http://h/%zz"}, "uri: is no valid URI: after '%'"),
+        ({"uri": "http://h/?a=%2"}, "uri: is no valid URI: after '%'"),
+        ({"uri": "http://h\\x/"}, "uri: must hold no backslash"),
+        ({"uri": "\\x", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: must hold no backslash"),
+        ({"uri": "/%", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: is no valid URI: after '%'"),
         ({"uri": "http://h", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: absolute URI is not allowed"),
         ({"uri": "//h/x", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: must not name a host"),
         ({"ref": {"kind": "Service", "name": "a"}}, "ref.apiVersion: missing field(s): apiVersion"),
@@ -103,13 +127,44 @@ def test_destinations_refused(value: Any, words: str) -> None:
     "value",
     [
         {"uri": "http://h"},
-        {"uri": "https://[::1]:8443/a?b=c", "CACerts": "PEM"},
+        {"uri": "https://[::1]:8443/a?b=c"},
+        {"uri": "http://my_sink.Example./a%2Fb"},
+        {"uri": "http://" + "a" * 63 + ":65535"},
+        {"uri": "http://h:/"},
         {"ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}, "uri": "/path?x=1"},
         {"ref": {"group": "eventing.knative.dev", "kind": "Broker", "name": "a.b", "namespace": "n"}},
     ],
 )
 def test_destinations(value: Any) -> None:
     Destination.model_validate(value, by_alias=True, by_name=False)
+
+
+CA = trustme.CA().cert_pem.bytes().decode()
+
+
+def test_certificates() -> None:
+    for pem in (CA, f"the test's authority\n{CA}\n{trustme.CA().cert_pem.bytes().decode()}"):
+        value = Destination.model_validate({"uri": "https://h/", "CACerts": pem}, by_alias=True, by_name=False)
+        assert value.ca_certs == pem
+
+
+def test_certificates_refused() -> None:
+    begin, _, rest = CA.partition("\n")
+    broken = f"{begin}\n{rest[:40][::-1]}{rest[40:]}"
+    key = trustme.CA().private_key_pem.bytes().decode()
+    for pem in ("", "y", "PEM", "é" + CA, begin, broken, CA + broken, CA.replace("CERTIFICATE", "NEW THING"), key):
+        refused = refusal(Destination, {"uri": "https://h/", "CACerts": pem})
+        assert "CACerts: must be PEM with at least one certificate" in refused
+        assert "BEGIN" not in refused
+
+
+@given(st.from_regex(r"https?://[a-zA-Z0-9.:@%_\[\]\\-]{0,12}/?[!-~]{0,8}", fullmatch=True))
+def test_what_is_accepted_can_be_connected_to(uri: str) -> None:
+    try:
+        Destination.model_validate({"uri": uri})
+    except ValidationError:
+        return
+    parse_target(uri)
 
 
 def test_api_group() -> None:

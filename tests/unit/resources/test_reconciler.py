@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 
 from eventing.event import Event
 from eventing.kinds.conditions import Condition
@@ -122,7 +124,6 @@ def test_a_broker_of_another_namespace_is_not_its_broker(apply: Apply) -> None:
     ("destination", "expected"),
     [
         ("{uri: 'https://h/x?y=1'}", Target("https://h/x?y=1")),
-        ("{uri: 'https://h/', CACerts: PEM}", Target("https://h/", ca_certs="PEM")),
         ("{ref: {apiVersion: v1, kind: Service, name: out}}", Target("http://out.example:8080/")),
         ("{ref: {apiVersion: v1, kind: Service, name: out}, uri: /path?q=1}", Target("http://out.example:8080/path?q=1")),
         ("{ref: {apiVersion: v1, kind: Service, name: in}}", Target("http://in.default.svc/")),
@@ -148,6 +149,14 @@ def test_destinations(apply: Apply, destination: str, expected: Target) -> None:
     [plan] = result.plan.triggers.values()
     assert plan.subscriber == expected
     assert status(result, "Trigger", "t")["subscriberUri"] == expected.url
+
+
+def test_certificates_go_with_the_destination(apply: Apply) -> None:
+    pem = trustme.CA().cert_pem.bytes().decode()
+    result = run(apply(broker() + trigger(subscriber=f"{{uri: 'https://h/', CACerts: {json.dumps(pem)}}}")))
+    [plan] = result.plan.triggers.values()
+    assert plan.subscriber == Target("https://h/", ca_certs=pem)
+    assert status(result, "Trigger", "t")["subscriberCACerts"] == pem
 
 
 @pytest.mark.parametrize(
