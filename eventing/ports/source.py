@@ -36,7 +36,8 @@ class SourceContext(Protocol):
         ...
 
     def secret(self, name: str, key: str) -> bytes | None:
-        """The secret's value as it is now, or None where there is none. Never log it."""
+        """The secret's value, or None where there is none. Never log it. A change counts within about 2 seconds, so ask each
+        time instead of keeping it. Asking again is cheap; the first time may take a quarter of a second."""
         ...
 
     def condition(self, type_: str, status: bool | None, reason: str = "", message: str = "") -> None:

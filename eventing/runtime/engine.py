@@ -77,6 +77,7 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
         stack.push_async_callback(channel.close)
         engine = _Engine(settings, loaded, log, channel=channel, bases=_unique(public, local), fault=fault)
         stack.push_async_callback(engine.client.close)
+        stack.callback(engine.secrets.close)
         server = HttpServer(
             engine.ingress.handle,
             limits=ServerLimits(max_body=settings.max_event_size),
@@ -189,8 +190,8 @@ class _Engine:
         )
         self.ingress = Ingress(channel, self.metrics, ready=self._not_ready)
         self.objects = Objects(self.store, channel, bases)
-        secrets = Secrets(self.store, settings.secrets_dir)
-        self.host = SourceHost(channel, self.client, self.metrics, log, secrets=secrets.get, report=self.objects.report)
+        self.secrets = Secrets(self.store, settings.secrets_dir, log)
+        self.host = SourceHost(channel, self.client, self.metrics, log, secrets=self.secrets.get, report=self.objects.report)
 
     def refused(self, reason: str) -> None:
         """A request that no handler saw."""

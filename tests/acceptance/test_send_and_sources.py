@@ -6,13 +6,16 @@ import gzip
 import hashlib
 import hmac
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.cli import eventing
 from tests.support.fixtures import Listen, Make
 from tests.support.manifest import broker, trigger
+from tests.support.wait import eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -42,6 +45,53 @@ async def test_eventing_send(make: Make, listen: Listen, tmp_path: Path) -> None
     down = await eventing("send", engine.url(), *common, cwd=tmp_path)
     assert down.code == 1
     assert "refused" in down.err
+
+
+def github_source(name: str, key: str) -> dict[str, Any]:
+    """Its secret is in the file `github/KEY` of the secrets folder."""
+    return {
+        "apiVersion": "sources.knative.dev/v1alpha1",
+        "kind": "GitHubSource",
+        "metadata": {"name": name},
+        "spec": {
+            "ownerAndRepository": "Codertocat/Hello-World",
+            "secretToken": {"secretKeyRef": {"name": "github", "key": key}},
+            "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "default"}},
+        },
+    }
+
+
+async def test_secret_files_are_rotated_and_one_that_does_not_answer_stops_nothing(make: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "secrets/github"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "fifo")
+    (folder / "token").write_text("before\n")
+    engine = make(
+        [broker(), github_source("stuck", "fifo"), github_source("works", "token")], "--secrets-dir", str(folder.parent)
+    )
+    await engine.start()
+
+    async def status(name: str, key: str) -> int:
+        body = b"{}"
+        headers = {
+            "content-type": "application/json",
+            "x-github-event": "push",
+            "x-github-delivery": "d",
+            "x-hub-signature-256": "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest(),
+        }
+        return (await engine.post(headers, body, path=f"/default/githubsources/{name}")).status
+
+    assert await status("stuck", "before") == 503
+    assert await status("works", "before") == 202
+
+    async def rotated() -> bool:
+        return await status("works", "after") == 202
+
+    (folder / "new").write_text("after\n")
+    (folder / "new").rename(folder / "token")
+    await eventually(rotated, 20, "the new secret counts")
+    assert await status("works", "before") == 403
+    assert await engine.terminate() == 0
 
 
 async def test_a_github_webhook_end_to_end(make: Make, listen: Listen) -> None:

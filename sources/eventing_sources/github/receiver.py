@@ -113,7 +113,7 @@ class GitHubReceiver:
         return _answer(202, "accepted")
 
     def _secret(self) -> bytes | None:
-        """The secret as it is now: read for every delivery, so that a rotation needs no restart."""
+        """The present secret: asked for with every delivery, so that a rotation needs no restart."""
         reference = self._spec.secret_token.secret_key_ref
         secret = self._context.secret(reference.name, reference.key)
         # With an empty key anyone can sign; a file that holds a line end alone is as empty.
