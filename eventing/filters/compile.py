@@ -85,6 +85,9 @@ def _pairs(value: object, place: Place, *, empty_values: bool = False) -> Pairs:
         at.add()
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise at.fault(f"{_shown(name)} is no attribute name (a lower-case letter, then lower-case letters and digits)")
+        if name == "data":
+            # Under `not` it would match everything (CloudEvents 1.0, "Naming Conventions": no attribute is called so).
+            raise at.fault("'data' is no attribute: filters look at attributes only, not at what an event carries")
         if not isinstance(wanted, str):
             raise at.fault(f"the value must be a string, not {_kind(wanted)}; numbers and booleans need quotes")
         if not wanted and not empty_values:

@@ -102,10 +102,10 @@ def name_of(value: object) -> str:
     return "something else"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`, did you mean ...?` where a known name is near, else nothing."""
+def did_you_mean(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """`, did you mean ...?` where a known name is near, else nothing. ``likeness``: from 0, anything, to 1, the same letters."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=likeness)
     return f", did you mean {by_lower[near[0]]!r}?" if near else ""
 
 

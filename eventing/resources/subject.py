@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from eventing.errors import Fault, InvalidFilter
 from eventing.filters import Filter, compile_filter
+from eventing.kinds.secret import KEY_RULE, is_secret_key
 from eventing.resources.faults import explain, name_of, text_wanted
 from eventing.resources.loader import ObjectDocument
 from eventing.resources.model import SecretValues
@@ -20,7 +21,6 @@ from eventing.resources.nodes import Path, dotted
 
 M = TypeVar("M", bound=BaseModel)
 
-_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
 _MAX_SECRET = 1024 * 1024
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
@@ -79,8 +79,8 @@ class Subject:
                 self.fault((part,), f"must be a mapping, not {name_of(entries)}")
                 continue
             for key, text in entries.items():
-                if _SECRET_KEY.fullmatch(key) is None:
-                    self.fault((part, key), "invalid key name: letters, digits, '-', '_' and '.' are allowed")
+                if not is_secret_key(key):
+                    self.fault((part, key), f"invalid key name: {KEY_RULE}")
                 elif text is None:
                     values[key] = b""
                 elif not isinstance(text, str):

@@ -19,6 +19,10 @@ from eventing.resources.nodes import Path, dotted
 from eventing.resources.subject import Subject, object_name
 
 _SERVER_OWNED = frozenset(("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"))
+_METADATA = ("name", "namespace", "labels", "annotations")
+_METADATA_OF_KUBERNETES = _SERVER_OWNED | {
+    "generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "clusterName",
+}  # fmt: skip
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 _SECRET_FIELDS = ("apiVersion", "kind", "metadata", "data", "stringData", "type", "immutable")
@@ -86,6 +90,7 @@ class _Checker:
         for name in value:
             if name not in allowed:
                 subject.fault((name,), "must not set the field(s): unknown field" + did_you_mean(name, allowed))
+        self._near_misses(subject, value.get("metadata"))
         meta = subject.model(ObjectMeta, ("metadata",), value.get("metadata"))
         spec = self._spec(kind, subject)
         if meta is not None:
@@ -101,6 +106,14 @@ class _Checker:
             subject.fault((), f"is given twice in namespace {meta.namespace}, first in {first.file} on line {first.line}")
             return
         self._warn(resource, subject)
+
+    def _near_misses(self, subject: Subject, metadata: object) -> None:
+        """Metadata tolerates what it doesn't know, but not what looks like a slip: `anotations` would lose its content."""
+        for name in metadata if isinstance(metadata, Mapping) else ():
+            if name not in _METADATA and name not in _METADATA_OF_KUBERNETES:
+                near = did_you_mean(name, _METADATA, likeness=0.7)
+                if near:
+                    subject.fault(("metadata", name), f"must not set the field(s): unknown field{near}")
 
     def _kind(self, item: ObjectDocument) -> ResourceKind | None:
         """The kind to check against, or None where that is settled already."""

@@ -58,6 +58,8 @@ def refused(filters: object, attributes: object = None) -> InvalidFilter:
         ([{"not": {}}], "filters[0].not", "exactly one dialect"),
         ([{"not": GOOD | {"prefix": {"id": "1"}}}], "filters[0].not", "exactly one dialect"),
         ([GOOD, {"any": [{"exact": {"Type": "a"}}]}], "filters[1].any[0].exact.Type", "no attribute name"),
+        ([{"exact": {"data": "a"}}], "filters[0].exact.data", "'data' is no attribute"),
+        ([{"not": {"prefix": {"data": "a"}}}], "filters[0].not.prefix.data", "'data' is no attribute"),
         ([{"all": [GOOD, {"not": {"prefix": {"type": ""}}}]}], "filters[0].all[1].not.prefix.type", "must not be empty"),
     ],
 )

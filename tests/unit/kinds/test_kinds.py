@@ -17,7 +17,7 @@ from eventing.kinds.destination import Destination
 from eventing.kinds.duration import MAX_DURATION, parse_duration
 from eventing.kinds.metadata import ObjectMeta
 from eventing.kinds.names import is_label, is_subdomain
-from eventing.kinds.secret import SecretValueFromSource
+from eventing.kinds.secret import KEY_RULE, SecretValueFromSource
 from eventing.kinds.source import SourceSpec
 
 
@@ -240,4 +240,14 @@ def test_source_spec() -> None:
 def test_secret_reference() -> None:
     value = SecretValueFromSource.model_validate({"secretKeyRef": {"name": "a", "key": "token"}})
     assert (value.secret_key_ref.name, value.secret_key_ref.key) == ("a", "token")
-    refusal(SecretValueFromSource, {"secretKeyRef": {"name": "a", "key": "../b"}})
+
+
+@pytest.mark.parametrize("key", ["", "../b", ".", "..", "..a", "a/b", "a b", "a\n", "é", "a" * 254])
+def test_secret_keys_refused(key: str) -> None:
+    refused = refusal(SecretValueFromSource, {"secretKeyRef": {"name": "a", "key": key}})
+    assert f"secretKeyRef.key: invalid key name: {KEY_RULE}" in refused
+
+
+@pytest.mark.parametrize("key", [".a", "a..b", "-", "TLS_key.1", "a" * 253])
+def test_secret_keys(key: str) -> None:
+    SecretValueFromSource.model_validate({"secretKeyRef": {"name": "a", "key": key}})

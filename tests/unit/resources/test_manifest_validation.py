@@ -10,6 +10,7 @@ import pytest
 
 from eventing.errors import Fault, InvalidManifest
 from eventing.kinds.names import SUBDOMAIN_RULE
+from eventing.kinds.secret import KEY_RULE
 from eventing.resources import loader
 from eventing.resources.model import SecretValues, ServiceSpec, TriggerSpec
 from eventing.resources.validate import Loaded, validate
@@ -346,6 +347,53 @@ def test_external_names(apply: Apply, spec: str, url: str) -> None:
     assert found.url == url
 
 
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("anotations", "annotations"),
+        ("lables", "labels"),
+        ("label", "labels"),
+        ("namspace", "namespace"),
+        ("Namespace", "namespace"),
+    ],
+)
+def test_a_slip_in_metadata_is_refused(refused: Refused, slip: str, meant: str) -> None:
+    [fault] = refused(broker(f"{{name: b,\n  {slip}: x}}"))
+    assert (fault.field, fault.line) == (f"metadata.{slip}", 4)
+    assert fault.reason == f"must not set the field(s): unknown field, did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uid",
+        "generateName",
+        "creationTimestamp",
+        "resourceVersion",
+        "ownerReferences",
+        "finalizers",
+        "managedFields",
+        "clusterName",
+    ]
+    + ["deletionGracePeriodSeconds", "tags", "displayName", "owner"],
+)
+def test_other_metadata_is_tolerated(apply: Apply, name: str) -> None:
+    assert len(apply(broker(f"{{name: b, {name}: null}}")).objects) == 1
+
+
+def test_filters_null_is_as_if_absent(apply: Apply) -> None:
+    # As Kubernetes reads it: null is an empty list to Knative.
+    spec = apply(trigger("filters: null")).objects[0].spec
+    assert isinstance(spec, TriggerSpec)
+    assert spec.filters is None
+
+
+def test_keys_of_secrets_are_refused_in_plain_words(refused: Refused) -> None:
+    [fault] = refused("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {..: x}\n")
+    assert fault.field == "stringData[..]"
+    assert fault.reason == f"invalid key name: {KEY_RULE}"
+
+
 def test_sources_are_checked_by_their_own_model(apply: Apply, refused: Refused) -> None:
     text = """\
     apiVersion: sources.knative.dev/v1alpha1
@@ -364,4 +412,6 @@ def test_sources_are_checked_by_their_own_model(apply: Apply, refused: Refused) 
     assert "must not override" in fault.reason
     [fault] = refused(text.replace("key: token", "kei: token, key: a"))
     assert fault.field == "spec.secretToken.secretKeyRef.kei"
+    [fault] = refused(text.replace("key: token", "key: ../x"))
+    assert (fault.field, fault.reason) == ("spec.secretToken.secretKeyRef.key", f"invalid key name: {KEY_RULE}")
     assert "did you mean 'key'?" in fault.reason
