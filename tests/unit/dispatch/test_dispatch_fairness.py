@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dispatch_rig import RETRY_TWICE, event, eventually, rig, subscribers, troubled
 
+from eventing.dispatch.sender import Attempt, Sender
 from eventing.event import Event
 from eventing.filters import compile_filter
 from eventing.policy.delivery import DeliveryPolicy
@@ -384,3 +386,55 @@ async def test_lost_results_are_asked_after(tmp_path: Path) -> None:
         engine.lane("one").refresh()
         await one.until(lambda: one.ids()["1"] == 2)
         await engine.idle()
+
+
+async def test_what_is_owed_to_a_subscriber_is_bounded(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path, backlog_bytes=1000) as engine:
+        engine.trigger("one", one.url, paused=True)
+        await engine.start()
+        for number in range(60):
+            await engine.append(event(number))
+        await engine.drained()
+        stored = await engine.channel.dead_letters.list("b", "one", 100)
+        waiting = await engine.waiting()
+    assert {item.letter.why for item in stored} == {"backlog_full"}
+    assert waiting["one", 0] + len(stored) == 60
+    assert 1 <= waiting["one", 0] < 40
+    assert engine.metrics.triggers["one"].dead_lettered["backlog_full"] == len(stored)
+
+
+async def test_a_hold_outlives_the_process(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        one.answer = lambda _received, _times: Response(503, [(b"retry-after", b"500")])
+        engine.trigger("one", one.url, policy=RETRY_TWICE)
+        await engine.start()
+        await engine.append(event(1))
+        await one.got(1)
+        await engine.drained()
+        [state] = await engine.channel.backlog.states("b")
+        assert state.next_due is not None
+        assert 400 < state.next_due - engine.channel.now() <= 500
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("ours"), asyncio.CancelledError()])
+async def test_a_fault_of_ours_costs_an_attempt_and_never_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    faults = [fault, fault]
+    attempt = Sender.attempt
+
+    async def sometimes(self: Sender, *arguments: Any, **more: Any) -> Attempt:
+        if faults:
+            raise faults.pop()
+        return await attempt(self, *arguments, **more)
+
+    monkeypatch.setattr(Sender, "attempt", sometimes)
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        engine.trigger("one", one.url, policy=RETRY_TWICE)
+        await engine.start()
+        await engine.append(event(1))
+        await one.got(1)
+        await engine.idle()
+    assert one.ids() == {"1": 1}
+    assert engine.metrics.triggers["one"].failed == 2
+    assert engine.metrics.triggers["one"].retries == 2

@@ -12,6 +12,7 @@ from eventing.dispatch import backlog as backlog_module
 from eventing.dispatch import deliver as deliver_module
 from eventing.dispatch import dispatcher as dispatcher_module
 from eventing.errors import ChannelUnavailable
+from eventing.event import Event
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.http import Response
 from eventing.resources.plan import BrokerPlan, Target
@@ -93,12 +94,15 @@ async def test_claimed_entries_of_a_trigger_that_goes_are_given_back(tmp_path: P
         channels[0].held.clear()
         held.set()
         await one.until(lambda: one.running == 2)
-        assert len(engine.lane("one").queue) > 0
+        lane = engine.lane("one")
+        assert len(lane.queue) > 0
         gone = engine.triggers.pop("one")
         await engine.apply()
+        gates[1].set()
+        await eventually(lambda: not lane.running)
+        assert len(one.deliveries) == 8 + 2
         engine.triggers["one"] = gone
         await engine.apply()
-        gates[1].set()
         await one.got(24)
         await engine.idle()
     assert set(one.ids().values()) == {1}
@@ -369,3 +373,34 @@ async def test_a_filter_that_changes_leaves_what_was_matched(tmp_path: Path) -> 
         await one.got(3)
         await engine.idle()
     assert one.ids() == {"1": 1, "2": 1, "5": 1}
+
+
+async def test_slots_follow_the_plan_in_both_directions(tmp_path: Path) -> None:
+    gates = [asyncio.Event(), asyncio.Event(), asyncio.Event()]
+
+    async def wait(received: Event, _times: int) -> Response:
+        await gates[int(received.id) // 100].wait()
+        return Response(204)
+
+    async with subscribers(1) as (one,), rig(tmp_path, hand_over_after=60.0) as engine:
+        one.answer = wait
+        engine.trigger("one", one.url, max_in_flight=2)
+        await engine.start()
+        engine.trigger("one", one.url, max_in_flight=90)
+        await engine.apply()
+        await engine.append(*(event(number) for number in range(90)))
+        await one.until(lambda: one.running == 90)
+        # More wait in memory when the slots shrink: what ran before doesn't make room for them.
+        await engine.append(*(event(number) for number in range(100, 120)))
+        await eventually(lambda: len(engine.lane("one").queue) == 20)
+        engine.trigger("one", one.url, max_in_flight=1)
+        await engine.apply()
+        gates[0].set()
+        await eventually(lambda: engine.lane("one").running == 1)
+        await one.until(lambda: len(one.deliveries) == 91 and one.running == 1)
+        one.most = 0
+        gates[1].set()
+        await one.got(110)
+        assert one.most <= 1
+        await engine.idle()
+    assert set(one.ids().values()) == {1}
