@@ -374,8 +374,11 @@ def test_a_slip_in_metadata_is_refused(refused: Refused, slip: str, meant: str) 
         "finalizers",
         "managedFields",
         "clusterName",
-    ]
-    + ["deletionGracePeriodSeconds", "tags", "displayName", "owner"],
+        "deletionGracePeriodSeconds",
+        "tags",
+        "displayName",
+        "owner",
+    ],
 )
 def test_other_metadata_is_tolerated(apply: Apply, name: str) -> None:
     assert len(apply(broker(f"{{name: b, {name}: null}}")).objects) == 1
@@ -412,6 +415,6 @@ def test_sources_are_checked_by_their_own_model(apply: Apply, refused: Refused) 
     assert "must not override" in fault.reason
     [fault] = refused(text.replace("key: token", "kei: token, key: a"))
     assert fault.field == "spec.secretToken.secretKeyRef.kei"
+    assert "did you mean 'key'?" in fault.reason
     [fault] = refused(text.replace("key: token", "key: ../x"))
     assert (fault.field, fault.reason) == ("spec.secretToken.secretKeyRef.key", f"invalid key name: {KEY_RULE}")
-    assert "did you mean 'key'?" in fault.reason
