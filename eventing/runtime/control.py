@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Generator
 
@@ -11,6 +12,7 @@ import uvicorn
 from eventing.api.app import create_app
 from eventing.ports.channel import Channel
 from eventing.resources.store import ObjectStore
+from eventing.telemetry.logs import Log
 
 
 class _Server(uvicorn.Server):
@@ -19,6 +21,20 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+
+@contextlib.contextmanager
+def _heard(log: Log) -> Generator[None, None, None]:
+    """What uvicorn has to say goes to ``log`` alone. Its loggers (`uvicorn.error`, `uvicorn.asgi`) all pass on to one."""
+    logger, handler = logging.getLogger("uvicorn"), log.handler()
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 class ControlPlane:
@@ -32,6 +48,7 @@ class ControlPlane:
         ready: Callable[[], tuple[bool, list[str]]],
         metrics: Callable[[], tuple[bytes, str]],
         channel: Channel,
+        log: Log,
     ) -> None:
         app = create_app(store, ready=ready, metrics=metrics, channel=channel)
         config = uvicorn.Config(
@@ -46,10 +63,12 @@ class ControlPlane:
         )
         self._server = _Server(config)
         self._listener = listener
+        self._log = log
 
     async def run(self) -> None:
         """Until `stop`, or cancelled."""
-        await self._server.serve(sockets=[self._listener])
+        with _heard(self._log):
+            await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
         self._server.should_exit = True

@@ -142,7 +142,9 @@ def _control_plane(engine: _Engine, listener: socket.socket) -> ControlPlane:
     # In a thread: importing FastAPI takes a good part of a second, and events are flowing already.
     from eventing.runtime.control import ControlPlane  # noqa: PLC0415
 
-    return ControlPlane(engine.store, listener, ready=engine.ready, metrics=engine.metrics.render, channel=engine.channel)
+    return ControlPlane(
+        engine.store, listener, ready=engine.ready, metrics=engine.metrics.render, channel=engine.channel, log=engine.log
+    )
 
 
 class _Engine:
@@ -159,7 +161,7 @@ class _Engine:
         fault: Callable[[str], None],
     ) -> None:
         self.closed_because = "starting"
-        self._log = log
+        self.log = log
         self._forgotten: asyncio.Queue[str] = asyncio.Queue()
         self.metrics = Metrics(__version__)
         self.metrics.channel_ready = lambda: channel.health().ready
@@ -218,7 +220,7 @@ class _Engine:
                 await self.objects.forget(uid)
                 self.metrics.forget(uid)
             except ChannelUnavailable as error:
-                self._log.warning("a deleted object could not be forgotten, the next start does it", reason=str(error))
+                self.log.warning("a deleted object could not be forgotten, the next start does it", reason=str(error))
 
     async def drain(self, server: HttpServer, timeout: float) -> None:
         """Not ready, accept nothing, answer what is under way, deliver or hand over, settle."""
@@ -227,4 +229,4 @@ class _Engine:
         await server.drain(min(HTTP_DRAIN, timeout))
         left = max(0.0, deadline - asyncio.get_running_loop().time())
         if not await self.dispatcher.drain(left):
-            self._log.warning("not everything was delivered in time; the next start goes on with it", timeout=timeout)
+            self.log.warning("not everything was delivered in time; the next start goes on with it", timeout=timeout)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 import pytest
 
 from tests.support.fixtures import Make
@@ -83,3 +86,16 @@ async def test_secret_values_are_never_served_or_logged(engine: EventingProcess)
     everything = "".join(answer.text for answer in seen) + (await engine.control("/metrics")).text + engine.stderr()
     assert SECRET_TEXT not in everything
     assert OTHER_SECRET not in everything
+
+
+async def test_bytes_that_are_no_http_are_a_line_of_the_log(make: Make) -> None:
+    engine = make([broker()], "--log-format", "json")
+    await engine.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", engine.control_port)
+    writer.write(b"\x16\x03\x01 nothing like HTTP\r\n\r\n")
+    await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    await writer.wait_closed()
+    assert await engine.terminate() == 0
+    lines = [json.loads(line) for line in engine.stderr().splitlines()]
+    assert [line["logger"] for line in lines if "logger" in line] == ["uvicorn.error"]
