@@ -54,6 +54,7 @@ class ControlPlane:
         config = uvicorn.Config(
             app,
             log_config=None,
+            log_level="warning",  # what it says at start and end is said by the engine
             access_log=False,
             lifespan="off",
             server_header=False,
