@@ -103,10 +103,10 @@ def release_event(tx: Transaction, broker: BrokerBook, position: int) -> None:
     if position > broker.swept:
         return
     row = tx.execute(
-        f"DELETE FROM log_{broker.number} WHERE position = ?1"
-        " AND NOT EXISTS(SELECT 1 FROM backlog WHERE broker = ?2 AND position = ?1)"
+        f"DELETE FROM log_{broker.number} WHERE position = ?"
+        " AND NOT EXISTS(SELECT 1 FROM backlog WHERE broker = ? AND position = ?)"
         " RETURNING length(head) + coalesce(length(data), 0)",
-        (position, broker.number),
+        (position, broker.number, position),
     ).fetchone()
     if row is not None:
         tx.touch(broker)

@@ -52,8 +52,8 @@ def sweep(tx: Transaction, broker: BrokerBook, retention: float, asleep: dict[st
     if mark <= broker.swept:
         return 0
     deleted = tx.execute(
-        f"DELETE FROM {table} WHERE position > ?1 AND position <= ?2"
-        f" AND NOT EXISTS(SELECT 1 FROM backlog WHERE broker = ?3 AND position = {table}.position)"
+        f"DELETE FROM {table} WHERE position > ? AND position <= ?"
+        f" AND NOT EXISTS(SELECT 1 FROM backlog WHERE broker = ? AND position = {table}.position)"
         " RETURNING length(head) + coalesce(length(data), 0)",
         (broker.swept, mark, broker.number),
     ).fetchall()
