@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from eventing.errors import InvalidSetting
+from eventing.kinds.uri import split_uri
 
 MIB = 1024 * 1024
+MAX_EVENT_SIZE = 1024 * MIB
+"""The most that `--max-event-size` may be: an event is held in memory as a whole."""
 _SIZE = re.compile(r"(\d{1,15})\s*(B|KiB|MiB|GiB|TiB)?")
 _UNITS = {None: 1, "B": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB, "TiB": 1024 * 1024 * MIB}
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d)?")
@@ -31,6 +33,14 @@ def parse_seconds(text: str, name: str) -> float:
     if match is None:
         raise InvalidSetting(f"{name}: {text[:40]!r} is no time; write it as 30s, 500ms or 1m")
     return float(match[1]) * _PERIODS[match[2]]
+
+
+def parse_folder(text: str, name: str) -> Path:
+    """A path from what was given. Raises `InvalidSetting` naming the option where that is empty: it would be taken for the
+    working directory."""
+    if not text:
+        raise InvalidSetting(f"{name}: must not be empty; the working directory is written as .")
+    return Path(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,10 @@ class Settings:
             raise InvalidSetting(f"--port and --control-port are both {self.port}: they need one each")
         if self.max_event_size < 64 * 1024:
             raise InvalidSetting("--max-event-size: CloudEvents asks for at least 64KiB (CloudEvents 1.0, Size Limits)")
+        if self.max_event_size > MAX_EVENT_SIZE:
+            raise InvalidSetting("--max-event-size: at most 1GiB")
+        if self.secrets_dir is not None and not self.secrets_dir.is_dir():
+            raise InvalidSetting(f"--secrets-dir {self.secrets_dir}: is no folder")
         if self.public_url is not None:
             self._check_public_url(self.public_url)
         if self.workers < 1:
@@ -85,11 +99,13 @@ class Settings:
 
     @staticmethod
     def _check_public_url(url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise InvalidSetting(
-                f"--public-url {url}: must be http or https with a host, without query, as in https://events.example"
-            )
+        # The URL is not repeated: it may hold a password.
+        try:
+            parts = split_uri(url)
+        except ValueError as error:
+            raise InvalidSetting(f"--public-url: {error}") from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname or "?" in url or "#" in url:
+            raise InvalidSetting("--public-url: must be http or https with a host, without query, as in https://events.example")
 
 
 def is_loopback(host: str) -> bool:

@@ -26,9 +26,9 @@ Manifests = Annotated[
 
 def serve(
     manifests: Manifests = None,
-    data_dir: Annotated[Path, typer.Option(envvar="EVENTING_DATA_DIR", help="Where the embedded channel keeps its file.")] = Path(
-        ".eventing"
-    ),
+    data_dir: Annotated[
+        str, typer.Option(metavar="DIRECTORY", envvar="EVENTING_DATA_DIR", help="Where the embedded channel keeps its file.")
+    ] = ".eventing",
     channel: Annotated[
         str, typer.Option(envvar="EVENTING_CHANNEL", help="sqlite (in the data dir), sqlite:///FILE or memory://.")
     ] = "sqlite",
@@ -49,12 +49,13 @@ def serve(
         bool, typer.Option("--insecure-control", envvar="EVENTING_INSECURE_CONTROL", help="Allow another control address.")
     ] = False,
     max_event_size: Annotated[
-        str, typer.Option(envvar="EVENTING_MAX_EVENT_SIZE", help="Largest request body; at least 64KiB.")
+        str, typer.Option(envvar="EVENTING_MAX_EVENT_SIZE", help="Largest request body; 64KiB to 1GiB.")
     ] = "1MiB",
     drain_timeout: Annotated[str, typer.Option(envvar="EVENTING_DRAIN_TIMEOUT", help="How long shutting down may take.")] = "30s",
     workers: Annotated[int, typer.Option(envvar="EVENTING_WORKERS", help="Processes; 1 on sqlite and memory.")] = 1,
     secrets_dir: Annotated[
-        Path | None, typer.Option(envvar="EVENTING_SECRETS_DIR", help="Folder with NAME/KEY files for secrets.")
+        str | None,
+        typer.Option(metavar="DIRECTORY", envvar="EVENTING_SECRETS_DIR", help="Folder with NAME/KEY files for secrets."),
     ] = None,
     log_format: Annotated[str, typer.Option(envvar="EVENTING_LOG_FORMAT", help="text or json, on standard error.")] = "text",
     log_level: Annotated[str, typer.Option(envvar="EVENTING_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
@@ -64,11 +65,11 @@ def serve(
 
     Prints one line of JSON with the ports once it is ready; logs go to standard error.
     """
-    from eventing.settings import Settings, parse_seconds, parse_size
+    from eventing.settings import Settings, parse_folder, parse_seconds, parse_size
 
     settings = Settings(
         manifests=tuple(manifests or ()),
-        data_dir=data_dir,
+        data_dir=parse_folder(data_dir, "--data-dir"),
         channel=channel,
         host=host,
         port=port,
@@ -81,7 +82,7 @@ def serve(
         max_event_size=parse_size(max_event_size, "--max-event-size"),
         drain_timeout=parse_seconds(drain_timeout, "--drain-timeout"),
         workers=workers,
-        secrets_dir=secrets_dir,
+        secrets_dir=None if secrets_dir is None else parse_folder(secrets_dir, "--secrets-dir"),
         fault=fault,
     )
     settings.check()
@@ -118,7 +119,8 @@ def run(settings: Settings, log_format: str, log_level: str) -> None:
                 host=settings.host,
             )
         if not loaded.objects:
-            log.warning("no manifest was given: nothing is served but health; see eventing serve --help")
+            why = "the manifests hold no object that is run here" if settings.manifests else "no manifest was given"
+            log.warning(f"{why}: nothing is served but health; see eventing serve --help")
         _run_loop(settings, loaded, log)
     finally:
         log.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -29,8 +31,8 @@ def load(
     paths: Sequence[str], faults: list[Fault], stdin: Callable[[], BinaryIO], max_file: int = MAX_FILE
 ) -> Iterator[ObjectDocument]:
     """Every object of the files, folders (their `*.yaml`, `*.yml`, `*.json` in the order of their names, not below) and
-    standard input (`-`) in ``paths``, the items of a `kind: List` one by one. What can't be read is added to ``faults``, and
-    the rest is still given out."""
+    standard input (`-`) in ``paths``, the items of a `kind: List` one by one. What can't be read (pipes and devices are not)
+    is added to ``faults``, and the rest is still given out."""
     for file, open_ in _files(paths, faults, stdin):
         try:
             with open_() as stream:
@@ -73,7 +75,13 @@ def _files(
 
 
 def _opener(path: FilePath) -> Callable[[], BinaryIO]:
-    return lambda: path.open("rb")
+    def open_() -> BinaryIO:
+        # To open a pipe waits for its writer, and to read a device may never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file; a pipe is read as standard input, -")
+        return path.open("rb")
+
+    return open_
 
 
 def _parse(file: str, data: bytes) -> Iterator[Document]:

@@ -20,9 +20,6 @@ from eventing.resources.subject import Subject, object_name
 
 _SERVER_OWNED = frozenset(("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"))
 _METADATA = ("name", "namespace", "labels", "annotations")
-_OTHER_METADATA = _SERVER_OWNED | frozenset(
-    ("generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "clusterName")
-)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 _SECRET_FIELDS = ("apiVersion", "kind", "metadata", "data", "stringData", "type", "immutable")
@@ -110,7 +107,7 @@ class _Checker:
     def _near_misses(self, subject: Subject, metadata: object) -> None:
         """Metadata tolerates what it doesn't know, but not what looks like a slip: `anotations` would lose its content."""
         for name in metadata if isinstance(metadata, Mapping) else ():
-            if name not in _METADATA and name not in _OTHER_METADATA:
+            if name not in _METADATA:
                 near = did_you_mean(name, _METADATA, likeness=0.7)
                 if near:
                     subject.fault(("metadata", name), f"must not set the field(s): unknown field{near}")

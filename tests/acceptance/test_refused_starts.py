@@ -56,6 +56,16 @@ async def test_a_manifest_that_can_t_be_read(tmp_path: Path) -> None:
     assert "loop.yaml" in run.err
 
 
+async def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    run = await serve(tmp_path, "pipe.yaml", manifest=None)
+    assert run.code == 1
+    assert run.err.startswith("pipe.yaml: can't be read: it is no regular file")
+    assert run.err == (await eventing("validate", "pipe.yaml", cwd=tmp_path)).err
+    # The same in a folder.
+    assert "pipe.yaml: can't be read" in (await eventing("validate", ".", cwd=tmp_path)).err
+
+
 MANIFESTS = {
     "no YAML": ("apiVersion: [", "m.yaml"),
     "unknown field": (GOOD.replace('"subscriber"', '"subscribr"'), "subscribr"),
@@ -120,6 +130,12 @@ OPTIONS = {
     "half of TLS": (("--tls-cert", "c.pem"), ("--tls-key",)),
     "TLS file": (("--tls-cert", "c.pem", "--tls-key", "k.pem"), ("c.pem",)),
     "public URL": (("--public-url", "events.example"), ("--public-url",)),
+    "public URL's port": (("--public-url", "http://h:99999"), ("--public-url", "65535")),
+    "public URL's password": (("--public-url", "http://u:p@h/"), ("--public-url", "password")),
+    "too large": (("--max-event-size", "1025MiB"), ("--max-event-size", "1GiB")),
+    "data folder without a name": (("--data-dir", ""), ("--data-dir", "empty")),
+    "secrets folder without a name": (("--secrets-dir", ""), ("--secrets-dir", "empty")),
+    "secrets folder that is not there": (("--secrets-dir", "nope"), ("--secrets-dir nope", "folder")),
     "log level": (("--log-level", "loud"), ("--log-level", "loud")),
     "one port for two": (("--port", "19999", "--control-port", "19999"), ("--port and --control-port",)),
     "no number": (("--port", "http"), ("--port",)),
@@ -134,6 +150,14 @@ async def test_an_option_that_can_t_be_used(what: str, tmp_path: Path) -> None:
     for words in named:
         assert words in run.err
     assert not (tmp_path / ".eventing").exists()
+
+
+async def test_no_object_is_told_from_no_manifest(make: Make) -> None:
+    engine = make("# nothing yet\n")
+    await engine.start()
+    assert await engine.terminate() == 0
+    assert "the manifests hold no object" in engine.stderr()
+    assert "no manifest was given" not in engine.stderr()
 
 
 async def test_port_0_picks_free_ports_and_says_which(make: Make) -> None:

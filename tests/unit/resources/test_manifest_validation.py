@@ -347,6 +347,20 @@ def test_external_names(apply: Apply, spec: str, url: str) -> None:
     assert found.url == url
 
 
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").mkdir()
+    (tmp_path / "b.yaml").symlink_to("/dev/null")
+    (tmp_path / "c.yaml").write_text(broker())
+    (tmp_path / "d.yaml").symlink_to("c.yaml")
+    with pytest.raises(InvalidManifest) as caught:
+        validate([str(tmp_path), "/dev/null"], {})
+    assert [(fault.file, fault.reason.partition(";")[0]) for fault in caught.value.faults[-1:]] == [
+        ("/dev/null", "can't be read: it is no regular file")
+    ]
+    refused = [fault.file for fault in caught.value.faults if "no regular file" in fault.reason]
+    assert refused == [str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "/dev/null"]
+
+
 @pytest.mark.parametrize(
     ("slip", "meant"),
     [
