@@ -49,18 +49,26 @@ def decode(headers: Headers, body: bytes) -> list[Event]:
 
 
 def decode_reply(headers: Headers, body: bytes) -> Event | None:
-    """The event that an answer carries, or None where it carries none: neither a `ce-` header nor a CloudEvents media type.
+    """The event that an answer carries, or None where it carries none (`is_event`).
 
     Raises `InvalidEvent` for a malformed one, and for a batch, which nobody asked for (section 3).
     """
+    if not is_event(headers):
+        return None
     content_type = _content_type(headers)
     if content_type.startswith(_BATCH):
         raise breach(None, "a reply is one event, not a batch", MODES)
     if content_type.startswith(_FORMATTED):
         return _decode_formatted(content_type, headers, body)
-    if any(name.startswith(b"ce-") for name, _ in headers):
-        return _decode_binary(headers, body)
-    return None
+    return _decode_binary(headers, body)
+
+
+def is_event(headers: Headers) -> bool:
+    """Whether a message means to be an event, well-formed or not: a `ce-` header or a CloudEvents media type (section 3)."""
+    return any(
+        name[:3] == b"ce-" or (name == b"content-type" and value[: len(_FORMATTED)].lower() == _FORMATTED)
+        for name, value in headers
+    )
 
 
 def encode_binary(event: Event) -> tuple[list[tuple[bytes, bytes]], bytes]:

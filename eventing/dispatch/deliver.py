@@ -114,6 +114,13 @@ class Deliverer:
             return
         if attempt is not None:
             self._count(work, attempt, verdict)
+        if verdict.dropped or verdict.dropped_reply == "hop_limit":
+            self._log.warning(
+                "the hop count ran out: brokers, triggers or replies go round in a circle",
+                trigger=lane.metrics.name,
+                event_id=work.record.event.id,
+                dropped="event" if verdict.dropped else "reply",
+            )
         if verdict.why:
             self._log.warning(
                 "an event was given up on",
@@ -213,7 +220,7 @@ class Deliverer:
     def _count(self, work: Work, attempt: Attempt, verdict: Verdict) -> None:
         metrics = work.lane.metrics
         metrics.observe(attempt.seconds)
-        if attempt.hop_limited:
+        if verdict.dropped:
             metrics.drop("hop_limit")
         elif attempt.outcome is Outcome.DONE:
             metrics.delivered += 1

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from eventing.bindings import http as binding
+from eventing.dispatch import hops as hop_count
 from eventing.errors import ChannelError, ChannelFull, EventTooLarge, InvalidEvent
 from eventing.ports.channel import Channel
 from eventing.ports.http import Handler, Request, Response
@@ -43,6 +44,12 @@ class BrokerIngress:
             return refusal(request, 400, str(error), attribute=error.attribute, rule=error.rule)
         if not events:
             return ACCEPTED
+        hops = hop_count.read(request)
+        if not hops:
+            self._metrics.refuse("hop_limit", len(events))
+            return refusal(
+                request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"
+            )
         began = time.monotonic()
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
@@ -56,7 +63,7 @@ class BrokerIngress:
             if not answer.done():
                 answer.set_result(response)
 
-        self._channel.append(self._uid, [NewRecord(event, MAX_HOPS) for event in events]).add_done_callback(stored)
+        self._channel.append(self._uid, [NewRecord(event, hops) for event in events]).add_done_callback(stored)
         return answer
 
     def _stored(self, future: asyncio.Future[Sequence[Position]], events: int, began: float, request: Request) -> Response:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eventing.bindings import http as binding
+from eventing.dispatch import hops as hop_count
 from eventing.errors import AnswerTooLarge, ChannelError, DeliveryFailed, InvalidEvent
 from eventing.event import Event
 from eventing.policy import retry_after as retry_after_header
 from eventing.policy.outcome import Outcome, classify, heeds_retry_after, may_carry_reply
 from eventing.ports.channel import Channel
 from eventing.ports.http import Headers, Response
-from eventing.ports.records import Failure, NewRecord
+from eventing.ports.records import MAX_HOPS, Failure, NewRecord
 from eventing.resources.plan import Target
 from eventing.telemetry.names import status_reason
 
@@ -25,7 +26,7 @@ MAX_FAILURE_BODY = 1024
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """``reason``: a short word for metrics, empty on success. ``retry_after``: seconds the answer asked for.
-    ``seconds``: how long it took. ``hop_limited``: not sent on because the hop count ran out."""
+    ``seconds``: how long it took. ``hop_limited``: refused without being sent, because the hop count ran out."""
 
     outcome: Outcome
     seconds: float
@@ -83,7 +84,7 @@ class Sender:
         try:
             response = await self._client.send(
                 target.url,
-                [*headers, (b"prefer", b"reply"), (b"kn-namespace", namespace)],
+                [*headers, (b"prefer", b"reply"), (b"kn-namespace", namespace), hop_count.header(hops)],
                 body,
                 timeout=timeout,
                 ca_certs=target.ca_certs,
@@ -99,7 +100,8 @@ class Sender:
         # Another broker of ours: stored at once, so that the hop count travels and a ring of brokers ends (DATAPATH 8).
         assert target.broker is not None
         if hops <= 1:
-            return Attempt(Outcome.DONE, time.monotonic() - began, hop_limited=True)
+            failure = Failure(target.url, 0, f"the event went through {MAX_HOPS} brokers: it goes round in a circle")
+            return Attempt(Outcome.REFUSED, time.monotonic() - began, failure=failure, reason="hop_limit", hop_limited=True)
         try:
             await self._channel.append(target.broker, [NewRecord(event, hops - 1)])
         except (ChannelError, KeyError) as error:
@@ -112,7 +114,7 @@ class Sender:
     def _judge(self, response: Response, url: str, seconds: float) -> Attempt:
         outcome = classify(response.status)
         if outcome is Outcome.DONE:
-            if not response.body and response.header(b"ce-id") is None:
+            if not response.body and not any(name.startswith(b"ce-") for name, _ in response.headers):
                 return Attempt(outcome, seconds)
             return self._reply(response, url, seconds)
         wait: float | None = None
@@ -131,7 +133,7 @@ class Sender:
     def _too_large(self, error: AnswerTooLarge, url: str, seconds: float) -> Attempt:
         """The status decides, as far as it is known; only a reply that can't be taken is refused (DATAPATH 8)."""
         outcome = classify(error.status)
-        if outcome is Outcome.DONE and not (may_carry_reply(error.status) and _is_event(error.headers)):
+        if outcome is Outcome.DONE and not (may_carry_reply(error.status) and binding.is_event(error.headers)):
             return Attempt(outcome, seconds)
         failure = Failure(url, error.status, str(error))
         if outcome is Outcome.DONE:
@@ -159,10 +161,3 @@ class Sender:
                 reason="reply_too_large",
             )
         return Attempt(Outcome.DONE, seconds, reply=event)
-
-
-def _is_event(headers: Headers) -> bool:
-    return any(
-        name == b"ce-specversion" or (name == b"content-type" and value.lower().startswith(b"application/cloudevents"))
-        for name, value in headers
-    )

@@ -14,13 +14,15 @@ from eventing.resources.plan import TriggerPlan
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``then``: the backlog entry that takes over; ``why``: how it ended where it ended badly (`exhausted`, `refused` ...);
-    ``dropped_reply``: a reply was not routed, and why."""
+    ``dropped_reply``: a reply was not routed, and why. ``dropped``: the event ends here, its hop count ran out (DATAPATH 8); on
+    its way to a dead-letter sink it goes to the built-in store instead, for a dead letter does not vanish."""
 
     then: NewEntry | None = None
     replies: tuple[NewRecord, ...] = ()
     dead: tuple[DeadLetter, ...] = ()
     why: str = ""
     dropped_reply: str = ""
+    dropped: bool = False
 
 
 def judge(
@@ -45,6 +47,8 @@ def judge(
             return Verdict(dropped_reply="hop_limit")
         return Verdict(replies=(NewRecord(attempt.reply, record.hops - 1),))
     assert attempt.failure is not None
+    if attempt.hop_limited and key.lane is Lane.SUBSCRIBER:
+        return Verdict(dropped=True)
     if attempt.outcome is Outcome.REFUSED:
         why = "refused"
     else:

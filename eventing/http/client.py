@@ -69,7 +69,8 @@ class HttpClient:
         ``timeout``: seconds for all of it, from waiting for a connection to the answer's last byte. ``connect_timeout``:
         seconds for resolving, connecting and TLS. ``ca_certs``: authorities to trust beside the system's, PEM.
 
-        A connection that had been kept open and turns out to be closed is replaced by a new one, once, unnoticed.
+        A connection that had been kept open and turns out to be closed is replaced by a new one, once, unnoticed. Nobody can
+        tell a close that crossed the request from one that the request caused; one that came late is the request's.
 
         Raises `NameNotResolved`, `ConnectFailed`, `DeliveryTimeout`, `AnswerMalformed` and `AnswerTooLarge`, whose messages
         name host and port; ValueError for headers or a method that can't be sent. Cancelling it drops its connection.
@@ -89,10 +90,11 @@ class HttpClient:
             connection = cast(ClientConnection | None, self._pools.take_idle(self._pools.get(key)))
             if connection is None:
                 connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=False)
+            sent = loop.time()
             try:
                 return await connection.exchange(loop, head, body, deadline=deadline, timeout=timeout, is_head=is_head)
             except ClosedUnanswered as closed:
-                if not connection.used:
+                if not connection.used or loop.time() - sent > self._limits.resend_within:
                     raise _unanswered(target, closed) from None
             connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=True)
             try:

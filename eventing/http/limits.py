@@ -56,6 +56,7 @@ class ServerLimits:
 class ClientLimits:
     """``max_connections`` is over all origins, by default three eighths of the file limit, so that ingress and the store
     keep theirs. ``idle_timeout``: how long an unused connection is kept. ``connect_timeout``: resolving, connecting and TLS.
+    ``resend_within``: a kept connection that ends within so many seconds of a request is taken to have been closed before it; below 0 none is.
     """
 
     max_per_origin: int = 256
@@ -64,5 +65,6 @@ class ClientLimits:
     max_response_headers: int = 64 * KIB
     idle_timeout: float = 30.0
     connect_timeout: float = 10.0
+    resend_within: float = 1.0
     max_tls_contexts: int = 64
     max_urls: int = 4096

@@ -63,7 +63,7 @@ class Resolver:
         return Unresolved(f"a reference to kind {kind!r} of {where} can't be resolved here; give its uri")
 
     def _own_broker(self, url: str) -> str | None:
-        """The broker behind a URL, however the URL is spelled: its hop count has to travel with the event."""
+        """The broker behind a URL, as far as its spelling tells; to what isn't seen here the hop count travels in a header."""
         if _origin(url) not in self._origins:
             return None
         path = urlsplit(url).path

@@ -31,7 +31,7 @@ HTTP_STATUS = ("http_1xx", "http_3xx", "http_4xx", "http_429", "http_5xx", "http
 FAILURES = (
     *HTTP_STATUS,
     *("dns", "connect", "timeout", "malformed", "too_large", "failed"),
-    *("reply_invalid", "reply_too_large", "unavailable", "internal"),
+    *("reply_invalid", "reply_too_large", "unavailable", "hop_limit", "internal"),
 )
 PARKED = ("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "dead_letter", "store_full", "closing")
 DEAD = ("exhausted", "refused", "expired_age", "backlog_full", "no_sink")

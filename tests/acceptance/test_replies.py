@@ -1,9 +1,10 @@
-"""What subscribers answer: events that re-enter the broker, and what is none."""
+"""What subscribers answer: events that re-enter the broker, and what is none; and loops, which all end."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.support.events import binary, structured
 from tests.support.fixtures import Listen, Make
 from tests.support.load import Load
 from tests.support.manifest import broker, trigger
+from tests.support.process import EventingProcess
 from tests.support.subscriber import Received, event_answer
 from tests.support.wait import eventually
 
@@ -85,3 +87,58 @@ async def test_a_loop_of_replies_ends(make: Make, listen: Listen, load: Callable
     await eventually(ended, 30, "the end of the loop")
     assert sum(looping.attempts.values()) == MAX_HOPS
     assert (await engine.metrics()).total("eventing_window_events") == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::ffff:127.0.0.1]", "localhost"])
+async def test_a_broker_that_feeds_itself_ends_under_whatever_name(host: str, make: Make, load: Callable[..., Load]) -> None:
+    """Where a name is not known to be this engine's, the count travels in a header; nobody else is trusted to keep it."""
+    engine = make([broker()])
+    url = f"http://{host}:{engine.port}/default/default"
+    engine.write([broker(), trigger("t", url)])
+    await engine.start()
+    assert await load(engine.url()).one() == 202
+
+    async def ended() -> bool:
+        page = await engine.metrics()
+        return page.trigger("dead_letters_total", "t") + page.trigger("dropped_total", "t", reason="hop_limit") == 1
+
+    await eventually(ended, 30, "the end of the loop")
+    page = await engine.metrics()
+    assert page.trigger("events_matched_total", "t") == MAX_HOPS
+    if host == "localhost":
+        assert "the hop count ran out" in engine.stderr()
+        return
+    assert page.total("eventing_events_refused_total", reason="hop_limit") == 1
+    [letter] = (await listed(engine, "t"))["items"]
+    assert letter["why"] == "refused"
+    assert "255 brokers" in (await engine.post({**binary("x"), "eventing-engine-hops": "0"})).text
+
+
+async def test_a_dead_letter_sink_that_is_the_own_broker_loses_nothing(
+    make: Make, listen: Listen, load: Callable[..., Load]
+) -> None:
+    """What fails comes back to the same trigger, as often as the hop count lets it; then the built-in store takes it."""
+    refusing = await listen(lambda _received: Response(400), keep=False)
+    sink = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "default"}}
+    engine = make([broker(), trigger("t", refusing.url, delivery={"retry": 0, "deadLetterSink": sink})])
+    await engine.start()
+    assert await load(engine.url()).one(id_="e") == 202
+
+    async def stored() -> bool:
+        return len((await listed(engine, "t"))["items"]) == 1
+
+    await eventually(stored, 30, "the dead letter")
+    page = await engine.metrics()
+    assert page.trigger("dropped_total", "t") == 0
+    assert page.trigger("delivery_failures_total", "t", reason="hop_limit") == 1
+    [letter] = (await listed(engine, "t"))["items"]
+    assert letter["id"] == "e"
+    assert ["circle" in error["reason"] for error in letter["errors"]] == [False, True]
+    assert sum(refusing.attempts.values()) == MAX_HOPS
+
+
+async def listed(engine: EventingProcess, name: str) -> dict[str, Any]:
+    answer = await engine.control(f"/apis/eventing-engine.dev/v1alpha1/namespaces/default/triggers/{name}/deadletters")
+    assert answer.status == 200
+    found: dict[str, Any] = json.loads(answer.text)
+    return found

@@ -120,6 +120,25 @@ async def test_a_request_that_meets_the_close_is_sent_again_once_and_only_on_a_k
 
 
 @on_both_loops
+async def test_a_kept_connection_that_is_closed_late_was_not_closed_before_the_request() -> None:
+    """A subscriber that worked on the request and then died of it must not get it again for the same attempt."""
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)
+        requests += 1
+
+    async with raw_server(serve) as port, client(ClientLimits(resend_within=-1.0)) as http:
+        await send(http, port)
+        with pytest.raises(AnswerMalformed, match="ended before any answer"):
+            await send(http, port)
+    assert requests == 1
+
+
+@on_both_loops
 async def test_a_new_connection_closed_without_an_answer_is_not_tried_again() -> None:
     requests = 0
 

@@ -224,6 +224,7 @@ def test_version_0_3_stays_what_it_is() -> None:
         ([(b"content-type", b"text/html")], b"<html>"),
         ([(b"content-type", b"application/json")], JSON),
         ([(b"x-request-id", b"1"), (b"cache-control", b"no-store")], b""),
+        ([(b"content-type", b"text/plain"), (b"content-type", b"text/html")], b"hi"),
     ],
 )
 def test_an_answer_without_event(headers: Headers, body: bytes) -> None:
@@ -241,6 +242,8 @@ def test_an_answer_with_an_event() -> None:
         ([(b"ce-id", b"1")], b""),
         ([(b"ce-a-b", b"1")], b""),
         (REQUIRED[1:], b""),
+        (with_headers((b"content-type", b"text/plain"), (b"content-type", b"text/html")), b"hi"),
+        ([(b"content-type", b"text/plain"), (b"content-type", b"application/cloudevents+json")], JSON),
         ([(b"content-type", b"application/cloudevents+json")], b""),
         ([(b"content-type", b"application/cloudevents+json")], b"{}"),
         ([(b"content-type", b"application/cloudevents+xml")], b"<event/>"),

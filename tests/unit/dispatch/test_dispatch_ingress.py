@@ -10,9 +10,11 @@ import pytest
 from dispatch_rig import event
 
 from eventing.bindings import http as binding
+from eventing.dispatch import hops as hop_count
 from eventing.dispatch.ingress import BrokerIngress
 from eventing.errors import ChannelClosed, ChannelFull, ChannelUnavailable
 from eventing.ports.http import Request, Response
+from eventing.ports.records import MAX_HOPS
 from eventing.telemetry.metrics import Metrics
 
 
@@ -83,3 +85,44 @@ async def test_a_client_that_left_is_no_error() -> None:
     pending[0].set_result([1])
     await asyncio.sleep(0)
     assert metrics.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "hops"),
+    [
+        (b"254", 254),
+        (b"1", 1),
+        (b"0", 0),
+        (b"255", 255),
+        (b"256", 255),
+        (b"999", 255),
+        (b"1000", 255),
+        (b"-1", 255),
+        (b"", 255),
+        (b"1.5", 255),
+        ("²".encode("latin-1"), 255),
+        (b"x", 255),
+    ],
+)
+def test_the_hop_count_of_a_request(value: bytes, hops: int) -> None:
+    request = post()
+    assert hop_count.read(request) == MAX_HOPS == 255
+    request.headers = [*request.headers, (hop_count.HEADER, value)]
+    assert hop_count.read(request) == hops
+
+
+@pytest.mark.parametrize(("hops", "sent"), [(255, b"254"), (2, b"1"), (1, b"0"), (0, b"0")])
+def test_the_hop_count_of_a_delivery(hops: int, sent: bytes) -> None:
+    assert hop_count.header(hops) == (b"eventing-engine-hops", sent)
+
+
+async def test_an_event_without_hops_left_is_refused_before_it_is_stored() -> None:
+    metrics = Metrics("test").broker("b", "ns/b")
+    ingress = BrokerIngress(Refusing(lambda _future: pytest.fail("appended")), "b", metrics)  # type: ignore[arg-type]
+    request = post()
+    request.headers = [*request.headers, (hop_count.HEADER, b"0")]
+    response = ingress.handle(request)
+    assert isinstance(response, Response)
+    assert response.status == 400
+    assert b"255 brokers" in response.body
+    assert metrics.refused["hop_limit"] == 1
