@@ -56,7 +56,8 @@ class ServerLimits:
 class ClientLimits:
     """``max_connections`` is over all origins, by default three eighths of the file limit, so that ingress and the store
     keep theirs. ``idle_timeout``: how long an unused connection is kept. ``connect_timeout``: resolving, connecting and TLS.
-    ``resend_within``: a kept connection that ends within so many seconds of a request is taken to have been closed before it; below 0 none is.
+    ``resend_within``: a kept connection that ends within so many seconds of a request is taken to have been closed before it;
+    below 0 none is.
     """
 
     max_per_origin: int = 256
