@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::\d*)?", re.ASCII)
 _PART = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def split_uri(uri: str) -> SplitResult:
     """Split a URI reference (RFC 3986) that a client can use.
 
-    Its host, where it has one, is an IPv6 address in brackets, or consists of parts as DNS allows them (RFC 1123, 2.1), `_`
-    included, as the names of containers have it. Raises `ValueError` whose text is the rule, made to follow the field's name; it
+    Its host, where it has one, is an IPv6 address in brackets, an IPv4 address in decimal, or consists of parts as DNS allows
+    them (RFC 1123, 2.1), `_` included, as the names of containers have it. One that ends in a number is no name but an IPv4
+    address (WHATWG URL, 3.5, "ends in a number"); its short, octal and hexadecimal forms are refused, since it depends on the
+    resolver which address they mean. Raises `ValueError` whose text is the rule, made to follow the field's name; it
     repeats nothing of the URI, which may hold a secret.
     """
     if not uri or not uri.isascii() or any(not "!" <= char <= "~" for char in uri):
@@ -68,3 +71,15 @@ def _check_name(name: str) -> None:
             "has no valid host name: its parts are letters, digits, '-' and '_', 1 to 63 of them, without '-' at either end, "
             "253 in all"
         )
+    if _NUMBER.fullmatch(parts[-1]):
+        _check_ipv4(name)
+
+
+def _check_ipv4(text: str) -> None:
+    try:
+        IPv4Address(text)  # in decimal, whole, and without leading zeros, which some read as octal
+    except ValueError:
+        raise ValueError(
+            "has no valid IPv4 address: a host whose last part is a number is four numbers from 0 to 255 with '.' between them, "
+            "in decimal, without leading zeros"
+        ) from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from eventing.kinds.metadata import ObjectMeta
 from eventing.kinds.names import is_label, is_subdomain
 from eventing.kinds.secret import KEY_RULE, SecretValueFromSource
 from eventing.kinds.source import SourceSpec
+from eventing.kinds.uri import split_uri
 
 
 def refusal(model: type[KindModel], value: Any) -> str:
@@ -96,6 +98,16 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
         ({"uri": "http://-h.x/"}, "uri: has no valid host name"),
         ({"uri": "http://x.h-/"}, "uri: has no valid host name"),
         ({"uri": "http://a%20b/"}, "uri: has no valid host name"),
+        ({"uri": "http://256.1.1.1/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://1.2.3.4.5/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://1.2.3.4./"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://127.1/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://2130706433/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://0x7f000001:80/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://127.0.0.0X1/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://127.0.0.01/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://host.0x/"}, "uri: has no valid IPv4 address"),
+        ({"uri": "http://host.1/"}, "uri: has no valid IPv4 address"),
         ({"uri": "http://a*b/"}, "uri: has no valid host name"),
         ({"uri": "http://[::1]x/"}, "uri: is no valid URI"),
         ({"uri": "http://[127.0.0.1]/"}, "uri: is no valid URI"),
@@ -131,6 +143,14 @@ def test_destinations_refused(value: Any, words: str) -> None:
         {"uri": "http://my_sink.Example./a%2Fb"},
         {"uri": "http://" + "a" * 63 + ":65535"},
         {"uri": "http://h:/"},
+        {"uri": "http://255.0.10.1:80/"},
+        {"uri": "http://1.example/"},
+        {"uri": "http://127.0.0.1.example./"},
+        {"uri": "http://host1/"},
+        {"uri": "http://1a/"},
+        {"uri": "http://h.0xg/"},
+        {"uri": "http://h.x1/"},
+        {"uri": "http://1-1/"},
         {"ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}, "uri": "/path?x=1"},
         {"ref": {"group": "eventing.knative.dev", "kind": "Broker", "name": "a.b", "namespace": "n"}},
     ],
@@ -165,6 +185,33 @@ def test_what_is_accepted_can_be_connected_to(uri: str) -> None:
     except ValidationError:
         return
     parse_target(uri)
+
+
+def accepts(host: str) -> bool:
+    try:
+        split_uri(f"http://{host}/")
+    except ValueError:
+        return False
+    return True
+
+
+@given(st.lists(st.one_of(st.integers(0, 300).map(str), st.from_regex(r"(0[xX]?)?[0-9a-fA-F]{1,3}", fullmatch=True)), min_size=1))
+@example(["127", "1"])
+@example(["2130706433"])
+@example(["0x"])
+@example(["0177", "0", "0", "1"])
+def test_a_host_that_the_system_reads_as_an_address_is_written_in_full(parts: list[str]) -> None:
+    host = ".".join(parts)
+    if len(host) > 240:
+        return
+    try:
+        address = socket.inet_aton(host)  # as resolvers do: short forms, octal and hexadecimal ones too
+    except OSError:
+        if parts[-1].isdigit():
+            assert not accepts(host), "neither an address nor a name"
+    else:
+        assert accepts(host) == (socket.inet_ntoa(address) == host)
+    assert accepts(f"{host}.example"), "numbers before the end are a name's"
 
 
 def test_api_group() -> None:
