@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,8 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from eventing.api.errors import Refusal
 from eventing.errors import ChannelError
 from eventing.ports.channel import Channel
+from eventing.ports.dead_letters import StoredDeadLetter
 from eventing.ports.records import Failure
 from eventing.resources.conditions import timestamp
+from eventing.resources.identity import Retired
 from eventing.resources.kind_table import BROKER, EVENTING, TRIGGER, Key
 from eventing.resources.model import TriggerSpec
 from eventing.resources.store import ObjectStore
@@ -25,9 +28,13 @@ Limit = Annotated[int, Query(ge=1, le=MOST)]
 After = Annotated[int, Query(ge=-1, le=LAST)]
 
 
-def deliveries_router(store: ObjectStore, channel: Channel) -> APIRouter:
+def deliveries_router(store: ObjectStore, channel: Channel, retired: Callable[[], Collection[Retired]]) -> APIRouter:
     """`.../namespaces/{namespace}/triggers/{name}/backlog` and `.../deadletters`. Pages of ``limit`` items; ``next`` of a
-    page is the ``after`` of the following one."""
+    page is the ``after`` of the following one.
+
+    Dead letters go by name: those of a trigger that is gone are shown as long as they are kept, and those that its namesake of
+    today or its broker left under another identity. ``retired``: the former identities that are known.
+    """
     router = APIRouter(prefix=f"{GROUP}/namespaces/{{namespace}}/triggers/{{name}}")
 
     def uids(namespace: str, name: str) -> tuple[str, str]:
@@ -39,6 +46,23 @@ def deliveries_router(store: ObjectStore, channel: Channel) -> APIRouter:
         if broker is None:
             raise Refusal(404, f'the broker "{trigger.resource.spec.broker_name}" of this trigger does not exist')
         return broker.uid, trigger.uid
+
+    def known(kind: str, namespace: str, name: str | None = None) -> list[str]:
+        """The uids of objects, of former ones too; of all names where None."""
+        found = [item.uid for item in store.list(EVENTING, kind, namespace) if name in {None, item.key.name}]
+        found += [
+            old.uid
+            for old in retired()
+            if (old.key.group, old.key.kind, old.key.namespace) == (EVENTING, kind, namespace) and name in {None, old.key.name}
+        ]
+        return found
+
+    async def letters(triggers: Collection[str], brokers: Collection[str], limit: int, after: int) -> list[StoredDeadLetter]:
+        found: list[StoredDeadLetter] = []
+        for broker in brokers:
+            for trigger in (await channel.dead_letters.count(broker)).keys() & set(triggers):
+                found += await channel.dead_letters.list(broker, trigger, limit, after)
+        return sorted(found, key=lambda item: item.number)[:limit]
 
     @router.get("/backlog")
     async def backlog(namespace: str, name: str, limit: Limit = 100, after: After = -1) -> Response:
@@ -66,9 +90,11 @@ def deliveries_router(store: ObjectStore, channel: Channel) -> APIRouter:
 
     @router.get("/deadletters")
     async def dead_letters(namespace: str, name: str, limit: Limit = 100, after: After = -1) -> Response:
-        broker, trigger = uids(namespace, name)
+        triggers = known(TRIGGER.kind, namespace, name)
+        if not triggers:
+            raise Refusal(404, f'triggers.{EVENTING} "{name}" not found')
         try:
-            stored = await channel.dead_letters.list(broker, trigger, limit, after)
+            stored = await letters(triggers, known(BROKER.kind, namespace), limit, after)
         except ChannelError as error:
             raise Refusal(503, f"the dead letters can't be read: {error}") from None
         items = [

@@ -30,12 +30,13 @@ BREATH = 0.01
 
 class BacklogWorker:
     """A heap holds when to look at which lane; ``lanes`` is the broker's current set, by trigger uid and lane. ``able``
-    waits until results can be settled again: nothing is claimed before (`Settler.able`)."""
+    waits until results can be settled again: nothing is claimed before (`Settler.able`). ``name``: the broker's, for the log."""
 
     def __init__(
         self,
         channel: Channel,
         broker: str,
+        name: str,
         lanes: Callable[[], Mapping[tuple[str, Lane], DeliveryLane]],
         log: Log,
         *,
@@ -44,6 +45,7 @@ class BacklogWorker:
     ) -> None:
         self._channel = channel
         self._broker = broker
+        self._name = name
         self._lanes = lanes
         self._log = log
         self._monotonic = monotonic
@@ -142,7 +144,7 @@ class BacklogWorker:
     def _trouble(self, error: ChannelUnavailable) -> float:
         """Seconds until it is tried again."""
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
-        self._log.warning("backlog can't be read, trying again", broker=self._broker, reason=str(error), pause=pause)
+        self._log.warning("backlog can't be read, trying again", broker=self._name, reason=str(error), pause=pause)
         return pause
 
     def _wants(self, lane: DeliveryLane) -> bool:
@@ -223,7 +225,12 @@ class BacklogWorker:
         try:
             await self._channel.backlog.release(self._broker, [(entry.key, entry.lease.token) for entry in refused])
         except ChannelUnavailable as error:
-            self._log.warning("claimed entries could not be given back, they wait for their leases to lapse", reason=str(error))
+            self._log.warning(
+                "claimed entries could not be given back, they wait for their leases to lapse",
+                broker=self._name,
+                trigger=lane.metrics.name,
+                reason=str(error),
+            )
             return
         lane.next_due = due if lane.next_due is None else min(due, lane.next_due)
         lane.behind = True

@@ -72,10 +72,10 @@ class BrokerDispatcher:
         self._draining = False
         self._reader: Reader | None = None
         self._reader_task: asyncio.Task[None] | None = None
-        self._settler = Settler(channel, plan.uid, self._window, log, dead_stored=self._dead.stored)
+        self._settler = Settler(channel, plan.uid, self._name, self._window, log, dead_stored=self._dead.stored)
         self._leaving: dict[tuple[str, Lane], DeliveryLane] = {}
         self._backlog = BacklogWorker(
-            channel, plan.uid, lambda: self._lanes, log, monotonic=self._loop.time, able=self._settler.able
+            channel, plan.uid, self._name, lambda: self._lanes, log, monotonic=self._loop.time, able=self._settler.able
         )
         self._deliverer = Deliverer(
             sender,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from eventing.dispatch.settings import DispatchSettings
 from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
+from eventing.resources.kind_table import BROKER, Key
 from eventing.resources.plan import Plan
 from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
 
 EVERY = 60.0
 BATCH = 1000
+DAY = 24 * 3600.0
 
 
 class Janitor:
-    """One task. ``forgotten``: told of a retired object's uid once nothing of it is left in the channel."""
+    """One task. ``forgotten``: told of a retired object's uid once nothing of it is left in the channel, dead letters included:
+    until then its identity is what finds them, and what names them."""
 
     def __init__(
         self,
@@ -35,7 +38,8 @@ class Janitor:
         self._settings = settings
         self._plan = plan
         self._forgotten = forgotten
-        self._done: set[str] = set()
+        self._ended: set[str] = set()
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -49,47 +53,113 @@ class Janitor:
     async def sweep(self) -> None:
         """One round. Raises `ChannelUnavailable`."""
         plan = self._plan()
-        self._done &= plan.retired.keys()
-        now = self._channel.now()
-        ended = [
-            uid for uid, since in plan.retired.items() if uid not in self._done and now - since >= self._settings.trigger_grace
-        ]
-        if ended:
+        keys = {**{uid: retired.key for uid, retired in plan.retired.items()}, **plan.keys}
+        # All there are: one that isn't Ready runs nothing, yet what it stored ages; and letters outlive their broker.
+        brokers = [uid for uid, key in keys.items() if _is_broker(key)]
+        self._ended &= plan.retired.keys()
+        self._told &= plan.retired.keys()
+        now, grace = self._channel.now(), self._settings.trigger_grace
+        ending = [uid for uid, retired in plan.retired.items() if uid not in self._ended and now - retired.at >= grace]
+        if ending:
             # A retired broker may come back within its own grace time, and must not bring these entries along.
-            await self._drop_entries([*plan.brokers, *plan.retired], set(ended))
-        for uid in ended:
-            try:
-                await self._channel.drop_broker(uid)
-            except KeyError:
-                pass  # it was a trigger or a source
-            else:
-                self._log.info("the data of a deleted broker is gone", broker=uid)
-            self._done.add(uid)
-            self._forgotten(uid)
-        for broker in plan.brokers:
-            letters = await self._channel.dead_letters.expire(broker, self._channel.now() - self._settings.dead_letter_age)
-            for trigger, count in letters.items():
-                handle = self._metrics.triggers.get(trigger)
-                if handle is not None:
-                    handle.drop("dead_letter_age", count)
-                self._log.warning("dead letters were dropped by age", trigger=handle.name if handle else trigger, count=count)
+            await self._drop_entries(brokers, set(ending), keys)
+        for uid in ending:
+            if _is_broker(keys[uid]):
+                await self._drop_broker(uid, keys)
+        await self._expire(brokers, keys)
+        if ending or self._ended - self._told:
+            await self._forget(brokers, ending, keys)
 
-    async def _drop_entries(self, brokers: Sequence[str], triggers: Collection[str]) -> None:
+    async def _drop_entries(self, brokers: Sequence[str], triggers: Collection[str], keys: Mapping[str, Key]) -> None:
         for broker in brokers:
-            try:
-                states = await self._channel.backlog.states(broker)
-            except KeyError:
-                continue  # a retired trigger or source, or a broker that is gone
-            for trigger in dict.fromkeys(state.trigger for state in states if state.trigger in triggers):
-                await self._drop(broker, trigger)
+            for trigger in await self._owed(broker):
+                if trigger in triggers:
+                    await self._drop(broker, trigger, keys)
 
-    async def _drop(self, broker: str, trigger: str) -> None:
+    async def _owed(self, broker: str) -> Mapping[str, int]:
+        """Entries by trigger uid; none where the broker has no log (any more)."""
+        owed: dict[str, int] = {}
+        try:
+            states = await self._channel.backlog.states(broker)
+        except KeyError:
+            return owed
+        for state in states:
+            owed[state.trigger] = owed.get(state.trigger, 0) + state.entries
+        return owed
+
+    async def _drop(self, broker: str, trigger: str, keys: Mapping[str, Key]) -> None:
         total = 0
         while dropped := await self._channel.backlog.drop(broker, trigger, BATCH):
             total += dropped
-        if not total:
-            return
+        if total:
+            self._count(trigger, "trigger_deleted", total)
+            self._log.warning(
+                "the backlog of a deleted trigger was dropped",
+                trigger=_name(trigger, keys),
+                broker=_name(broker, keys),
+                uid=trigger,
+                count=total,
+            )
+
+    async def _drop_broker(self, broker: str, keys: Mapping[str, Key]) -> None:
+        owed = await self._owed(broker)
+        try:
+            await self._channel.drop_broker(broker)
+        except KeyError:
+            return  # by an earlier process, and its dead letters are still there; or it never ran
+        for trigger, count in owed.items():
+            self._count(trigger, "broker_deleted", count)
+            self._log.warning(
+                "the backlog of a deleted broker was dropped",
+                broker=_name(broker, keys),
+                trigger=_name(trigger, keys),
+                uid=trigger,
+                count=count,
+            )
+        self._log.info(
+            "the data of a deleted broker is gone", broker=_name(broker, keys), uid=broker, deliveries=sum(owed.values())
+        )
+
+    async def _expire(self, brokers: Sequence[str], keys: Mapping[str, Key]) -> None:
+        for broker in brokers:
+            letters = await self._channel.dead_letters.expire(broker, self._channel.now() - self._settings.dead_letter_age)
+            for trigger, count in letters.items():
+                self._count(trigger, "dead_letter_age", count)
+                self._log.warning(
+                    "dead letters were dropped by age", trigger=_name(trigger, keys), broker=_name(broker, keys), count=count
+                )
+
+    async def _forget(self, brokers: Sequence[str], ending: Collection[str], keys: Mapping[str, Key]) -> None:
+        letters: dict[str, int] = {}
+        for broker in brokers:
+            for trigger, count in (await self._channel.dead_letters.count(broker)).items():
+                letters[broker] = letters.get(broker, 0) + count
+                letters[trigger] = letters.get(trigger, 0) + count
+        self._ended.update(ending)
+        for uid in sorted(self._ended - self._told):
+            if uid not in letters:
+                self._told.add(uid)
+                self._forgotten(uid)
+            elif uid in ending:
+                self._log.info(
+                    "dead letters of a deleted object stay until they reach their age",
+                    object=f"{keys[uid].kind} {_name(uid, keys)}",
+                    uid=uid,
+                    count=letters[uid],
+                    days=round(self._settings.dead_letter_age / DAY, 2),
+                )
+
+    def _count(self, trigger: str, reason: str, count: int) -> None:
         handle = self._metrics.triggers.get(trigger)
         if handle is not None:
-            handle.drop("trigger_deleted", total)
-        self._log.warning("the backlog of a deleted trigger was dropped", trigger=trigger, count=total)
+            handle.drop(reason, count)
+
+
+def _is_broker(key: Key) -> bool:
+    return (key.group, key.kind) == (BROKER.group, BROKER.kind)
+
+
+def _name(uid: str, keys: Mapping[str, Key]) -> str:
+    """`namespace/name`; the uid of one that is known no more."""
+    key = keys.get(uid)
+    return uid if key is None else f"{key.namespace}/{key.name}"

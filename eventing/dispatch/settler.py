@@ -42,14 +42,15 @@ class Settler:
     waits first. While a settlement fails nothing more may be claimed: what was delivered and not settled is repeated after a
     crash, and a lease may lapse before its result gets through.
 
-    ``dead_stored``: told of each letter that entered the built-in store.
+    ``name``: the broker's, for the log. ``dead_stored``: told of each letter that entered the built-in store.
     """
 
     def __init__(
-        self, channel: Channel, broker: str, window: Window, log: Log, *, dead_stored: Callable[[DeadLetter], None]
+        self, channel: Channel, broker: str, name: str, window: Window, log: Log, *, dead_stored: Callable[[DeadLetter], None]
     ) -> None:
         self._channel = channel
         self._broker = broker
+        self._name = name
         self._window = window
         self._log = log
         self._dead_stored = dead_stored
@@ -146,7 +147,7 @@ class Settler:
                 break
             except ChannelUnavailable as error:
                 # Its outcome is unknown: the same settlement again before any other, for as long as it takes.
-                self._log.error("settling failed, trying again", broker=self._broker, reason=str(error), pause=pause)
+                self._log.error("settling failed, trying again", broker=self._name, reason=str(error), pause=pause)
                 self._failing = True
                 self._judge()
                 await asyncio.sleep(pause)

@@ -19,7 +19,11 @@ class StoredDeadLetter:
 
 
 class DeadLetters(Protocol):
-    """Letters enter through `Channel.settle` alone; the same (trigger, position) twice is a no-op. Nothing is evicted by size."""
+    """Letters enter through `Channel.settle` alone; the same (trigger, position) twice is a no-op. Nothing is evicted by size.
+
+    Letters outlive their broker (`Channel.drop_broker`): all calls here take the uid of one that was dropped, or that never had a
+    log, too; the latter has no letters.
+    """
 
     async def count(self, broker: str) -> dict[str, int]:
         """Letters per trigger uid."""

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from eventing.filters import Filter
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.source import SourcePlugin
+from eventing.resources.identity import Retired
+from eventing.resources.kind_table import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,11 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole of it, by uid. ``retired``: triggers and brokers gone from the manifests, uid to epoch seconds."""
+    """The whole of it, by uid. ``keys``: all objects there are, those that can't run now too: what they stored is theirs.
+    ``retired``: objects gone from the manifests of which something may still be stored."""
 
     brokers: Mapping[str, BrokerPlan] = field(default_factory=dict)
     triggers: Mapping[str, TriggerPlan] = field(default_factory=dict)
     sources: Mapping[str, SourcePlan] = field(default_factory=dict)
-    retired: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    retired: Mapping[str, Retired] = field(default_factory=dict)

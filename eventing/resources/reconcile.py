@@ -12,6 +12,7 @@ from eventing.ports.channel import Health
 from eventing.resources.annotations import BROKER_CLASS, dependency
 from eventing.resources.conditions import Conditions, find, timestamp
 from eventing.resources.delivery import effective, policy_of
+from eventing.resources.identity import Retired
 from eventing.resources.kind_table import BROKER, EVENTING, TRIGGER, Key
 from eventing.resources.model import BrokerSpec, Resource, TriggerSpec
 from eventing.resources.plan import BrokerPlan, Plan, SourcePlan, Target, TriggerPlan
@@ -35,7 +36,7 @@ class Observed:
     """What is known beside the objects.
 
     ``bases``: URLs under which the data plane is reached; the first is published. ``now``: seconds since the epoch.
-    ``uids``: of every object (`identity`). ``retired``: uids of triggers and brokers gone from the manifests, and since when.
+    ``uids``: of every object (`identity`). ``retired``: by uid, what is gone from the manifests (`identity`).
     ``generations``: of the objects, 1 where not said. ``channel``: None before it is open. ``subscribed``: uids of the triggers
     that the dispatcher took up; None where it is not asked. ``reports``: of running sources, by uid and condition type.
     ``receivers``: the paths at which sources answer requests; None: all of them. ``statuses``: the last ones.
@@ -44,7 +45,7 @@ class Observed:
     bases: Sequence[str]
     now: float
     uids: Mapping[Key, str]
-    retired: Mapping[str, float] = field(default_factory=dict)
+    retired: Mapping[str, Retired] = field(default_factory=dict)
     generations: Mapping[Key, int] = field(default_factory=dict)
     channel: Health | None = None
     subscribed: Collection[str] | None = None
@@ -78,9 +79,14 @@ def reconcile(objects: Sequence[Resource], observed: Observed) -> Reconciled:
     for resource in objects:
         if resource.kind is TRIGGER:
             work.trigger(resource)
-    return Reconciled(
-        Plan(brokers=work.brokers, triggers=work.triggers, sources=work.sources, retired=dict(observed.retired)), work.statuses
+    plan = Plan(
+        brokers=work.brokers,
+        triggers=work.triggers,
+        sources=work.sources,
+        keys={observed.uids[resource.key]: resource.key for resource in objects},
+        retired=dict(observed.retired),
     )
+    return Reconciled(plan, work.statuses)
 
 
 class _Reconciler:

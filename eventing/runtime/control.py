@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 
 import uvicorn
 
 from eventing.api.app import create_app
 from eventing.ports.channel import Channel
+from eventing.resources.identity import Retired
 from eventing.resources.store import ObjectStore
 from eventing.telemetry.logs import Log
 
@@ -38,7 +39,8 @@ def _heard(log: Log) -> Generator[None, None, None]:
 
 
 class ControlPlane:
-    """Health, metrics and the resource API on one socket. ``ready``: whether, and what is waited for."""
+    """Health, metrics and the resource API on one socket. ``ready``: whether, and what is waited for. ``retired``: objects
+    that are gone, whose dead letters may be left."""
 
     def __init__(
         self,
@@ -49,8 +51,9 @@ class ControlPlane:
         metrics: Callable[[], tuple[bytes, str]],
         channel: Channel,
         log: Log,
+        retired: Callable[[], Collection[Retired]] = lambda: (),
     ) -> None:
-        app = create_app(store, ready=ready, metrics=metrics, channel=channel)
+        app = create_app(store, ready=ready, metrics=metrics, channel=channel, retired=retired)
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -143,7 +143,13 @@ def _control_plane(engine: _Engine, listener: socket.socket) -> ControlPlane:
     from eventing.runtime.control import ControlPlane  # noqa: PLC0415
 
     return ControlPlane(
-        engine.store, listener, ready=engine.ready, metrics=engine.metrics.render, channel=engine.channel, log=engine.log
+        engine.store,
+        listener,
+        ready=engine.ready,
+        metrics=engine.metrics.render,
+        channel=engine.channel,
+        log=engine.log,
+        retired=engine.objects.retired,
     )
 
 
@@ -220,7 +226,11 @@ class _Engine:
                 await self.objects.forget(uid)
                 self.metrics.forget(uid)
             except ChannelUnavailable as error:
-                self.log.warning("a deleted object could not be forgotten, the next start does it", reason=str(error))
+                self.log.warning(
+                    "a deleted object could not be forgotten, the next start does it",
+                    object=self.objects.name_of(uid),
+                    reason=str(error),
+                )
 
     async def drain(self, server: HttpServer, timeout: float) -> None:
         """Not ready, accept nothing, answer what is under way, deliver or hand over, settle."""

@@ -10,7 +10,7 @@ from eventing.dispatch.dispatcher import Dispatcher
 from eventing.dispatch.ingress import Ingress
 from eventing.dispatch.sources import SourceHost
 from eventing.ports.channel import Channel, Health
-from eventing.resources.identity import Identities, claims_of
+from eventing.resources.identity import Identities, Retired, claims_of
 from eventing.resources.model import Resource
 from eventing.resources.plan import Plan
 from eventing.resources.reconcile import Observed, Report, reconcile
@@ -29,7 +29,7 @@ class Objects:
         self._bases = bases
         self._identities = Identities(channel.documents)
         self._reports: dict[str, dict[str, Report]] = {}
-        self._retired: dict[str, float] = {}
+        self._retired: dict[str, Retired] = {}
         self._changed = asyncio.Event()
         self._health: Health | None = None
         self._plan = Plan()
@@ -61,7 +61,7 @@ class Objects:
         identified = await self._identities.claim(claims_of(objects), self._channel.now())
         for resource in objects:
             self._store.put(resource, identified.uids[resource.key])
-        self._retired = {uid: retired.at for uid, retired in identified.retired.items()}
+        self._retired = dict(identified.retired)
         self._health = self._channel.health()
         await self._reconcile()
         await dispatcher.apply(self._plan)
@@ -108,6 +108,15 @@ class Objects:
             self._changed.clear()
             self._health = self._channel.health()
             await self._reconcile()
+
+    def retired(self) -> Sequence[Retired]:
+        """Objects gone from the manifests of which something may still be stored."""
+        return list(self._retired.values())
+
+    def name_of(self, uid: str) -> str:
+        """A retired object as a person knows it, `Kind namespace/name`; the uid where it is known no more."""
+        retired = self._retired.get(uid)
+        return uid if retired is None else f"{retired.key.kind} {retired.key.namespace}/{retired.key.name}"
 
     async def forget(self, uid: str) -> None:
         """Nothing of a retired object is left in the channel. Raises `ChannelUnavailable`."""

@@ -60,7 +60,22 @@ class DeadLetterTests(HasHarness):
     async def test_letters_outlive_their_broker(self) -> None:
         await self._bury("t", 1)
         await self.channel.drop_broker("a")
-        assert len(await self.channel.dead_letters.list("a", None, 10)) == 1
+        letters = self.channel.dead_letters
+        assert len(await letters.list("a", None, 10)) == 1
+        assert await letters.count("a") == {"t": 1}
+        assert await letters.size("a") > 0
+        assert await letters.expire("a", 1.0) == {}, "as old as the age, not older"
+        assert await letters.expire("a", 2.0) == {"t": 1}
+        assert await letters.count("a") == {}
+        assert await letters.size("a") == 0
+
+    async def test_a_broker_that_never_was_has_no_letters(self) -> None:
+        letters = self.channel.dead_letters
+        assert await letters.count("never") == {}
+        assert await letters.size("never") == 0
+        assert await letters.list("never", None, 10) == []
+        assert await letters.remove("never", [1]) == 0
+        assert await letters.expire("never", 1.0) == {}
 
     @needs("durable")
     async def test_letters_survive_a_restart(self) -> None:

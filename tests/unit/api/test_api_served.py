@@ -19,6 +19,8 @@ from eventing.api.app import create_app
 from eventing.event import Event
 from eventing.ports.channel import Channel, ChannelContext
 from eventing.ports.records import DeadLetter, EntryKey, Failure, NewEntry, NewRecord, Settlement
+from eventing.resources.identity import Retired
+from eventing.resources.kind_table import EVENTING, Key
 from eventing.resources.readiness import readiness
 from eventing.resources.reconcile import Observed, reconcile
 from eventing.resources.store import ObjectStore
@@ -81,9 +83,14 @@ async def channel(tmp_path: Path) -> AsyncIterator[Channel]:
 
 
 @pytest.fixture
-async def get(store: ObjectStore, channel: Channel) -> AsyncIterator[Get]:
+def retired() -> list[Retired]:
+    return []
+
+
+@pytest.fixture
+async def get(store: ObjectStore, channel: Channel, retired: list[Retired]) -> AsyncIterator[Get]:
     metrics = (b"a_total 1\n", "text/plain; version=0.0.4")
-    app = create_app(store, ready=lambda: readiness(store), metrics=lambda: metrics, channel=channel)
+    app = create_app(store, ready=lambda: readiness(store), metrics=lambda: metrics, channel=channel, retired=lambda: retired)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -309,6 +316,30 @@ async def test_dead_letters_of_a_trigger(get: Get, channel: Channel) -> None:
     assert first["errors"] == [{"destination": "http://h/", "code": 503, "reason": "answered 503"}]
     page = (await get(f"{TRIGGER}/t/deadletters?limit=1&after={first['number']}")).json
     assert [item["id"] for item in page["items"]] == [second["id"]] == ["e4"]
+
+
+async def test_dead_letters_are_found_by_the_names_of_what_is_gone(get: Get, channel: Channel, retired: list[Retired]) -> None:
+    await channel.ensure_broker("old-b")
+    for number, (broker, trigger) in enumerate(
+        [("old-b", "uid-default-t"), ("uid-default-b", "old-t"), ("uid-default-b", "gone"), ("old-b", "old-t")]
+    ):
+        event = Event({"specversion": "1.0", "id": f"e{number}", "source": "/s", "type": "a"})
+        await channel.settle(broker, Settlement(dead=[DeadLetter(trigger, number, event, "refused", (), 1, 1e9)]))
+    await channel.drop_broker("old-b")
+
+    async def ids(name: str, query: str = "", namespace: str = "default") -> tuple[list[str], int | None]:
+        page = (await get(f"{TRIGGER.replace('default', namespace)}/{name}/deadletters{query}")).json
+        return [item["id"] for item in page["items"]], page.get("next")
+
+    assert await ids("t") == ([], None), "nobody knows the old broker yet"
+    assert (await get(f"{TRIGGER}/gone/deadletters")).status == 404
+    for kind, name, uid in (("Broker", "b", "old-b"), ("Trigger", "t", "old-t"), ("Trigger", "gone", "gone")):
+        retired.append(Retired(Key(EVENTING, kind, "default", name), uid, 5.0))
+    assert await ids("t") == (["e0", "e1", "e3"], None)
+    assert await ids("gone") == (["e2"], None)
+    first, following = await ids("t", "?limit=2")
+    assert (first, await ids("t", f"?limit=2&after={following}")) == (["e0", "e1"], (["e3"], None))
+    assert (await get(f"{TRIGGER.replace('default', 'other')}/t/deadletters")).status == 404
 
 
 @pytest.mark.parametrize("what", ["backlog", "deadletters"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from eventing.dispatch import deliver as deliver_module
 from eventing.dispatch import settler as settler_module
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.http import Response
-from eventing.resources.plan import Target
+from eventing.resources.plan import BrokerPlan, Target
+from eventing.telemetry.logs import Log
 
 
 async def test_deliveries_from_the_backlog_stop_while_nothing_can_be_settled(tmp_path: Path) -> None:
@@ -386,3 +389,39 @@ async def test_a_dead_letter_store_that_was_emptied_is_noticed(tmp_path: Path, m
 
 async def _letters(engine: Rig) -> bool:
     return bool(await engine.channel.dead_letters.list("b", "one", 10))
+
+
+async def test_trouble_is_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog_module, "REFRESH", 0.05)
+    channels, wrap = troubled()
+    lines = io.StringIO()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        engine.log.close()
+        engine.log = Log(lines, form="json")
+        engine.brokers = {"b": BrokerPlan("b", "space", "orders")}
+        engine.trigger("one", one.url, paused=True)
+        await engine.start()
+        await engine.append(event(1))
+        await eventually(lambda: engine.metrics.triggers["one"].parked["paused"] == 1)
+        await engine.drained()
+        # A claim that comes back when its trigger is gone has to be given back, and the store fails.
+        claim = channels[0].held["claim"] = asyncio.Event()
+        engine.trigger("one", one.url)
+        await engine.apply()
+        await eventually(lambda: channels[0].calls["claim"] == 1)
+        del engine.triggers["one"]
+        await engine.apply()
+        channels[0].failing = {"states", "settle", "release"}
+        claim.set()
+        before = channels[0].calls["states"]
+        await engine.append(event(2))
+        await eventually(lambda: channels[0].calls["release"] > 0 and channels[0].calls["settle"] > 1)
+        await eventually(lambda: channels[0].calls["states"] > before + 1)
+        channels[0].failing = set()
+        await engine.stop()
+    found = {line["message"]: (line["broker"], line.get("trigger")) for line in map(json.loads, lines.getvalue().splitlines())}
+    assert found == {
+        "settling failed, trying again": ("space/orders", None),
+        "backlog can't be read, trying again": ("space/orders", None),
+        "claimed entries could not be given back, they wait for their leases to lapse": ("space/orders", "ns/one"),
+    }

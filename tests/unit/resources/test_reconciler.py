@@ -15,7 +15,8 @@ from eventing.event import Event
 from eventing.kinds.conditions import Condition
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.channel import Health
-from eventing.resources.kind_table import Key
+from eventing.resources.identity import Retired
+from eventing.resources.kind_table import EVENTING, Key
 from eventing.resources.plan import Target
 from eventing.resources.reconcile import Observed, Reconciled, Report, reconcile
 from eventing.resources.validate import Loaded
@@ -326,8 +327,16 @@ def test_dependencies(apply: Apply) -> None:
     assert conditions(run(loaded, reports=reports), "Trigger", "t")["Ready"] == ("True", "")
 
 
-def test_retired_uids_reach_the_plan(apply: Apply) -> None:
-    assert run(apply(broker()), retired={"old": 5.0}).plan.retired == {"old": 5.0}
+def test_what_may_have_stored_something_reaches_the_plan(apply: Apply) -> None:
+    old = Retired(Key(EVENTING, "Broker", "default", "old"), "old", 5.0)
+    unready = "{delivery: {deadLetterSink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: none}}}}"
+    plan = run(apply(broker(spec=unready) + trigger()), retired={"old": old}).plan
+    assert plan.retired == {"old": old}
+    assert plan.brokers == {}, "it can't run now"
+    assert plan.keys == {
+        "uid-default-b": Key(EVENTING, "Broker", "default", "b"),
+        "uid-default-t": Key(EVENTING, "Trigger", "default", "t"),
+    }
 
 
 def test_the_order_of_objects_does_not_matter(apply: Apply) -> None:
