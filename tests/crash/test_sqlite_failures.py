@@ -72,6 +72,11 @@ def fill(path: Path) -> None:
         os.close(fd)
 
 
+def room(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
 async def test_a_full_disk_loses_nothing_settles_on_and_recovers(small_disk: Path) -> None:
     settings = Settings(small_disk / "e.db", min_free=0, ballast=4 * MIB)
     filler = small_disk / "filler"
@@ -124,6 +129,48 @@ async def test_the_ballast_is_what_lets_a_settlement_through(small_disk: Path) -
         assert not (small_disk / "e.db.ballast").exists()
         assert any("ballast" in message for message in logged)
         (small_disk / "filler").unlink()
+
+
+async def test_a_restart_does_not_take_new_events_into_the_room_that_the_ballast_freed(small_disk: Path) -> None:
+    settings = Settings(small_disk / "e.db", min_free=2 * MIB, ballast=4 * MIB)
+    filler = small_disk / "filler"
+    async with opened(settings) as channel:
+        positions = list(await channel.append("a", [NewRecord(event(f"e{n}")) for n in range(2000)]))
+        fill(filler)
+        entries = [NewEntry(EntryKey(f"{trigger}", p), 0.0) for p in positions for trigger in range(4)]
+        await channel.settle("a", Settlement(handovers=entries))
+        assert not (small_disk / "e.db.ballast").exists()
+    # Room enough for the soft limit, and not for a new ballast.
+    os.truncate(filler, filler.stat().st_size - max(0, 3 * MIB - room(small_disk)))
+    assert 2 * MIB < room(small_disk) < 6 * MIB
+    async with opened(settings) as channel:
+        with pytest.raises(ChannelFull, match=f"appends need {2 * MIB} to be, and {4 * MIB} more for a new ballast file"):
+            await channel.append("a", [NewRecord(event("more"))])
+        assert channel.health().reason == "StorageFull"
+        await channel.settle("a", Settlement(positions))
+        filler.unlink()
+        while True:
+            try:
+                await channel.append("a", [NewRecord(event("again"))])
+                break
+            except ChannelFull:
+                await asyncio.sleep(0.05)
+        assert (small_disk / "e.db.ballast").exists()
+
+
+async def test_after_a_refused_write_the_pause_is_the_reason(tmp_path: Path) -> None:
+    full = [True]
+
+    def fault(step: str) -> None:
+        if step == "append.begin" and full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with opened(Settings(tmp_path / "e.db", min_free=0, ballast=0), fault=fault) as channel:
+        with pytest.raises(ChannelFull, match="no room left"):
+            await channel.append("a", [NewRecord(event("1"))])
+        full[0] = False
+        with pytest.raises(ChannelFull, match="refused a write; appends are tried again 1 s after that"):
+            await channel.append("a", [NewRecord(event("2"))])
 
 
 async def test_below_the_soft_limit_appends_are_refused_and_settling_goes_on(tmp_path: Path) -> None:
@@ -333,23 +380,6 @@ async def test_a_read_only_file_system(read_only_disk: Path) -> None:
         await SqliteChannel(Settings(read_only_disk / "e.db"), ChannelContext(read_only_disk)).open()
 
 
-async def test_a_file_removed_while_in_use_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "e.db"
-    async with opened(Settings(path, min_free=0, ballast=0)) as channel:
-        path.unlink()
-        refused = False
-        for number in range(400):
-            try:
-                await channel.append("a", [NewRecord(event(f"{number}"))])
-            except ChannelUnavailable:
-                refused = True
-                break
-            await asyncio.sleep(0.01)
-        assert refused
-        assert channel.health().reason == "StorageUnavailable"
-    assert not path.exists(), "no empty file takes its place"
-
-
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -358,6 +388,8 @@ async def test_a_file_removed_while_in_use_is_noticed(tmp_path: Path) -> None:
         ("sqlite:///x.db?retention=5", "'retention'"),
         ("sqlite:///x.db?max-bytes=1&max-bytes=2", "twice"),
         ("sqlite://x.db", "three slashes"),
+        ("sqlite:////x.db", "three slashes"),
+        ("sqlite:///%2Fx.db", "three slashes"),
         ("sqlite:///x.db#y", "%23"),
     ],
 )

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from eventing.errors import ChannelBusy, ChannelClosed, ChannelError, ChannelUnavailable, ChannelUnsupported
@@ -26,7 +27,7 @@ from eventing_channels.sqlite.documents import SqliteDocuments
 from eventing_channels.sqlite.jobs import Job
 from eventing_channels.sqlite.leases import SqliteLeases
 from eventing_channels.sqlite.log import Append, DropBroker, EnsureBroker, OpenGroup, encode
-from eventing_channels.sqlite.ownership import Ownership
+from eventing_channels.sqlite.ownership import Ownership, resolve
 from eventing_channels.sqlite.query import Queries
 from eventing_channels.sqlite.reader import LogView, SqliteReader
 from eventing_channels.sqlite.retention import Trim
@@ -46,8 +47,9 @@ class SqliteChannel:
     capabilities = Capabilities(durable=True, shared=False, ordered=True)
 
     def __init__(self, settings: Settings, context: ChannelContext) -> None:
+        given, settings = settings.path, replace(settings, path=resolve(settings.path))
         self._settings, self._context = settings, context
-        self._ownership = Ownership(settings.path)
+        self._ownership = Ownership(settings.path, given)
         self._queries = Queries(settings.path, self._damaged)
         self._writer: Writer | None = None
         self._open = False
@@ -69,7 +71,9 @@ class SqliteChannel:
         database.inspect(self._settings.path)  # before a lock is made beside something that is no channel
         self._ownership.take()
         try:
-            writer = self._writer = Writer(self._settings, self._context, self._publish, self._resync, self._ownership)
+            writer = self._writer = Writer(
+                self._settings, self._context, self._publish, self._resync, self._lost, self._ownership
+            )
             await writer.start()
             for uid, broker in writer.books.brokers.items():
                 self._views[uid] = LogView(uid, broker.number, broker.last)
@@ -233,6 +237,12 @@ class SqliteChannel:
         for uid, position in last.items():
             if uid in self._views:
                 self._views[uid].resync(position)
+
+    def _lost(self, error: ChannelError) -> None:
+        """This process can't go on with the file: readers end with the error, and with them who reads."""
+        for view in self._views.values():
+            for reader in list(view.readers.values()):
+                reader.end(error)
 
     def _damaged(self, error: ChannelError) -> None:
         if self._writer is not None and self._writer.status.broken is None:

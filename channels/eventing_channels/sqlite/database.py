@@ -21,7 +21,7 @@ def inspect(path: Path) -> bool:
     """Look at the path before SQLite does; True where a database is there.
 
     Only before any connection exists: closing a file that SQLite has open would drop its locks in this process.
-    Raises `ChannelCorrupt`, `InvalidSetting`, `ChannelUnavailable`.
+    Raises `ChannelCorrupt`, `InvalidSetting`, `ChannelUnsupported` (it has several names), `ChannelUnavailable`.
     """
     try:
         status = path.stat()
@@ -31,6 +31,12 @@ def inspect(path: Path) -> bool:
         raise ChannelUnavailable(f"can't use {path}: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise InvalidSetting(f"{path} is not a file")
+    if status.st_nlink > 1:
+        # Each name would have a lock and a write-ahead log of its own.
+        raise ChannelUnsupported(
+            f"{path} has {status.st_nlink} names (hard links); a SQLite file must have one: remove the others, or make them"
+            " symbolic links"
+        )
     if status.st_size == 0:
         return False
     try:
@@ -93,7 +99,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        f"file://{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,

@@ -1,4 +1,5 @@
-"""One process owns a file: a lock beside it, which the kernel gives back when the process dies."""
+"""One process owns a file: a lock beside it, which the kernel gives back when the process dies, and a look at whether the path
+still leads to the file that is open."""
 
 from __future__ import annotations
 
@@ -6,17 +7,32 @@ import fcntl
 import os
 from pathlib import Path
 
-from eventing.errors import ChannelBusy, ChannelUnavailable
+from eventing.errors import ChannelBusy, ChannelCorrupt, ChannelError, ChannelUnavailable
+
+Mark = tuple[int, int]
+"""The device and inode of a file."""
+
+
+def resolve(path: Path) -> Path:
+    """The file that a path leads to, symbolic links followed, also where nothing is there yet. SQLite puts the write-ahead log
+    beside that one, so the lock and the reserves lie there too. A path without links stays as it was written, for messages."""
+    real = os.path.realpath(path)
+    return path if real == os.path.abspath(path) else Path(real)
 
 
 class Ownership:
     """An `flock` on ``FILE.lock``, which holds the owner's process id for people. The lock file stays: removing it would let two
-    processes lock two different files of that name."""
+    processes lock two different files of that name. ``path``: the resolved one. ``given``: what leads to it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, given: Path) -> None:
+        self._path, self._given = path, given
         self._lock_path = path.with_name(path.name + ".lock")
+        self._log_path = path.with_name(path.name + "-wal")
         self._fd: int | None = None
+        self._file_fd: int | None = None
+        self._lock: Mark | None = None
+        self._file: Mark | None = None
+        self._log: Mark | None = None
 
     def take(self) -> None:
         """Raises `ChannelBusy` naming the owner, `ChannelUnavailable` where the lock file can't be made."""
@@ -42,19 +58,66 @@ class Ownership:
         except OSError:
             # A full disk must not keep the owner out; the lock holds without the number.
             pass
-        self._fd = fd
+        self._fd, self._lock = fd, _mark(os.fstat(fd))
+
+    def opened(self) -> None:
+        """Note which files are in use. After SQLite opened them. Raises `OSError`."""
+        if self._file_fd is None:
+            # Kept until `release`: closing any descriptor of the file would drop SQLite's own locks on it.
+            self._file_fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = _mark(os.fstat(self._file_fd))
+        self._log = _mark(os.stat(self._log_path))
+
+    def closed(self) -> None:
+        """SQLite closes: from now on the write-ahead log may be missing."""
+        self._log = None
 
     @property
     def held(self) -> bool:
         """False where the lock file was removed or replaced: another process may own the file by now."""
-        if self._fd is None:
-            return False
-        try:
-            return os.stat(self._lock_path).st_ino == os.fstat(self._fd).st_ino
-        except OSError:
-            return False
+        return self._lock is not None and _look(self._lock_path) == self._lock
+
+    def lost(self) -> ChannelError | None:
+        """Why what is written now would not be found again, None where all is in place. It takes microseconds.
+
+        `ChannelUnavailable`: the file is elsewhere and may come back. Anything else: this process must not go on.
+        """
+        file = _look(self._given)
+        if file == self._file:
+            held, logged = self.held, self._log is None or _look(self._log_path) == self._log
+            if held and logged:
+                return None
+            # The folder may have gone between these looks.
+            file = _look(self._given)
+        if file == self._file:
+            if not held:
+                return ChannelBusy(
+                    f"the lock file of {self._path} was removed or replaced while it was in use, another process may own the file"
+                    " now"
+                )
+            return ChannelCorrupt(f"{self._log_path} was removed or replaced while it was in use")
+        if self._file_fd is not None and os.fstat(self._file_fd).st_nlink == 0:
+            return ChannelCorrupt(f"{self._path} was removed while it was in use, what it held is lost")
+        if file is not None:
+            return ChannelCorrupt(f"{self._given} was replaced by another file while it was in use")
+        return ChannelUnavailable(
+            f"{self._given} is not there: its folder was moved or its disk unmounted; it is used again once it is back"
+        )
 
     def release(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        """After SQLite closed the file."""
+        for fd in (self._file_fd, self._fd):
+            if fd is not None:
+                os.close(fd)
+        self._file_fd = self._fd = self._lock = self._file = self._log = None
+
+
+def _mark(status: os.stat_result) -> Mark:
+    return status.st_dev, status.st_ino
+
+
+def _look(path: Path) -> Mark | None:
+    try:
+        return _mark(os.stat(path))
+    except OSError:
+        return None

@@ -48,6 +48,8 @@ def parse(url: str, data_dir: Path) -> Settings:
         raise InvalidSetting(f"channel URL {url!r}: a '#' in the path must be written %23")
     options = query_options(url, parts.query, ("min-free", "retention", "max-bytes"))
     path = Path(os.path.normpath(unquote(parts.path))) if parts.path not in ("", "/") else data_dir / DEFAULT_FILE
+    if parts.path and str(path).startswith("//"):
+        raise InvalidSetting(f"channel URL {url!r}: write sqlite:///absolute/path.db, with three slashes and not four")
     if "\0" in str(path):
         raise InvalidSetting(f"channel URL {url!r}: the path holds a NUL")
     return Settings(

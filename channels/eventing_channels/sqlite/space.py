@@ -25,30 +25,19 @@ def default_min_free(total: int) -> int:
 
 
 class Space:
-    """Used by the writer thread; ``low`` may be read from any."""
+    """Used by the writer thread; ``low`` and ``message`` may be read from any."""
 
     def __init__(self, path: Path, min_free: int | None, ballast: int) -> None:
         self._path, self._min_free = path, min_free
         self._ballast, self._ballast_path = ballast, path.with_name(path.name + ".ballast")
         self._spare_path = path.with_name(path.name + ".spare")
-        self._given_up = False
         self._checked = -1e9
         self._full_until = -1e9
-        self._inode: int | None = None
         self.free = 0
         self.limit = 0
         self.low = False
-        self.gone = False
-
-    def start(self) -> None:
-        """Note the file's identity, look, and keep the reserve. Raises `OSError`."""
-        self._inode = self._path.stat().st_ino
-        self.gone = False
-        self.check(force=True)
-
-    @property
-    def message(self) -> str:
-        return f"{self.free} bytes are free on the disk of {self._path}, appends need {self.limit} to be"
+        self.message = ""
+        """Why it is low."""
 
     def check(self, *, force: bool = False) -> None:
         """Look at the file system, at most every 100 ms. Raises `OSError`."""
@@ -59,21 +48,28 @@ class Space:
         status = os.statvfs(self._path.parent)
         self.free = status.f_bavail * status.f_frsize
         self.limit = self._min_free if self._min_free is not None else default_min_free(status.f_blocks * status.f_frsize)
-        # What the ballast freed is for settling: appends wait until there is room for a new one.
-        wanted = self.limit + (self._ballast if self._given_up else 0)
-        self.low = self.free < wanted or now < self._full_until
-        try:
-            self.gone = self._path.stat().st_ino != self._inode
-        except FileNotFoundError:
-            self.gone = True
-        if not self.low:
+        # The ballast is for settling: where there is none, given up by whichever process, appends wait for room for a new one.
+        missing = self._ballast if self._ballast and not self._ballast_path.exists() else 0
+        if self.free < self.limit + missing:
+            message = f"{self.free} bytes are free on the disk of {self._path}, appends need {self.limit} to be"
+            self.message = message + (f", and {missing} more for a new ballast file" if missing else "")
+            self.low = True
+        elif now < self._full_until:
+            self._pause()
+        else:
+            self.low = False
             self._keep(self._ballast_path, self._ballast)
             self._keep(self._spare_path, SPARE)
-            self._given_up = self._given_up and not self._ballast_path.exists()
 
     def full(self) -> None:
         """The disk refused a write."""
         self._full_until = time.monotonic() + HARD_PAUSE
+        self._pause()
+
+    def _pause(self) -> None:
+        self.message = (
+            f"the disk of {self._path} is full, it refused a write; appends are tried again {HARD_PAUSE:g} s after that"
+        )
         self.low = True
 
     def crowded(self) -> bool:
@@ -86,7 +82,6 @@ class Space:
 
     def give_up_ballast(self) -> bool:
         """Free the reserve of settling; False where there is none."""
-        self._given_up = True
         return _removed(self._ballast_path)
 
     def give_up_spare(self) -> bool:

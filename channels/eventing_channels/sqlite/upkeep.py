@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from eventing.errors import ChannelUnavailable
 from eventing_channels.clock import Clock
 from eventing_channels.sqlite import retention
 from eventing_channels.sqlite.books import Books
@@ -20,7 +19,8 @@ CLOCK_BUSY = 1.0
 CLOCK_IDLE = 10.0
 """The same with nothing to write but entries waiting: so much can a due time slip after a crash and a clock set back."""
 
-_LONG = 60.0
+WATCH = 5.0
+"""Seconds between two looks at whether the file is still there while there is nothing to write."""
 
 
 class Upkeep:
@@ -57,12 +57,10 @@ class Upkeep:
         return now - books.clock >= CLOCK_IDLE and books.waiting
 
     def after(self, connection: sqlite3.Connection) -> None:
-        """After a transaction. Raises `sqlite3.Error`, `OSError`, `ChannelUnavailable` (the file went away)."""
+        """After a transaction. Raises `sqlite3.Error`, `OSError`."""
         if self._wal.due:
             self._wal.checkpoint(connection)
         self._space.check()
-        if self._space.gone:
-            raise ChannelUnavailable("the file was removed or replaced while in use")
 
     def vacuum(self, connection: sqlite3.Connection) -> None:
         """In an idle moment: give a bounded number of free pages back."""
@@ -92,7 +90,7 @@ class Upkeep:
             return 0.02
         if time.monotonic() < self._rest_until:
             return 1.0
-        pause = CLOCK_IDLE if books.waiting else _LONG
+        pause = WATCH
         if self._asleep:
             now = self._clock.now()
             self._asleep = {uid: until for uid, until in self._asleep.items() if until > now}

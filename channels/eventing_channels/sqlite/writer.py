@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from eventing.errors import ChannelBusy, ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
+from eventing.errors import ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
 from eventing.ports.channel import ChannelContext
 from eventing.ports.records import Record
 from eventing_channels.clock import Clock
@@ -34,7 +34,7 @@ Published = Mapping[str, Sequence[Record]]
 
 class Writer:
     """``publish``: on the event loop, after each commit and before its futures, the events by broker. ``resync``: on the event
-    loop, after the file was opened again, each broker's last position."""
+    loop, after the file was opened again, each broker's last position. ``lost``: on the event loop, why the file was given up."""
 
     def __init__(
         self,
@@ -42,9 +42,10 @@ class Writer:
         context: ChannelContext,
         publish: Callable[[Published], None],
         resync: Callable[[Mapping[str, int]], None],
+        lost: Callable[[ChannelError], None],
         ownership: Ownership,
     ) -> None:
-        self._ownership = ownership
+        self._ownership, self._lost = ownership, lost
         self._settings, self._context = settings, context
         self._publish, self._resync = publish, resync
         self._space = Space(settings.path, settings.min_free, settings.ballast)
@@ -106,12 +107,13 @@ class Writer:
         path = self._settings.path
         database.inspect(path)
         connection = self._connection = self._open_file(fresh=True)
+        self._ownership.opened()
         self._file_id = database.file_id(connection)
         leases.void_all(connection)
         self.books = books_module.load(connection)
         self.clock = Clock(self._context.wall, self.books.clock)
         self._upkeep = Upkeep(self._settings, self._space, self._wal, self.clock)
-        self._space.start()
+        self._space.check(force=True)
 
     def _open_file(self, *, fresh: bool) -> sqlite3.Connection:
         """Open it, on a full disk with the help of what was kept for that. Raises what `database.open_writer` raises."""
@@ -153,10 +155,6 @@ class Writer:
             self._refuse(batch, self.status.unusable() or ChannelClosed("the channel is closed"))
             return
         writing = [job for job in batch if job.writes]
-        if writing and not self._ownership.held and self._settings.path.parent.exists():
-            self._lose()
-            self._refuse(batch, ChannelBusy(str(self.status.broken)))
-            return
         if writing:
             self._attempt(writing)
         looking = [job for job in batch if not job.writes]
@@ -187,6 +185,10 @@ class Writer:
         """Run jobs in one transaction and hand them back. ``reserve``: the disk was full and the ballast is given up."""
         connection = self._connection
         assert connection is not None
+        lost = self._ownership.lost()
+        if lost is not None:
+            self._lose(lost, jobs)
+            return
         tx = self._transaction(connection)
         committed = False
         try:
@@ -204,6 +206,12 @@ class Writer:
             for job in jobs:
                 job.outcome, job.error = None, None
             self._failed(jobs, error, unknown=committed, reserve=reserve)
+            return
+        lost = self._ownership.lost()
+        if lost is not None:
+            # SQLite doesn't notice that it commits to a file which nobody will find again.
+            tx.roll_back_books()
+            self._lose(lost, jobs)
             return
         self._wal.wrote(sum(job.size for job in jobs), len(jobs))
         self._upkeep.wrote()
@@ -290,6 +298,9 @@ class Writer:
         if connection is None:
             return
         try:
+            if idle and (lost := self._ownership.lost()) is not None:
+                self._lose(lost)
+                return
             self._upkeep.after(connection)
             if not idle:
                 return
@@ -297,8 +308,8 @@ class Writer:
                 self._attempt([], upkeep=True)
             elif self._upkeep.wants_vacuum:
                 self._upkeep.vacuum(connection)
-        except (sqlite3.Error, OSError, ChannelUnavailable) as error:
-            kind = Kind.IO if isinstance(error, ChannelUnavailable) else failures.classify(error)
+        except (sqlite3.Error, OSError) as error:
+            kind = failures.classify(error)
             if kind is Kind.CORRUPT:
                 self._break(error)
             elif kind is Kind.FULL:
@@ -310,14 +321,24 @@ class Writer:
                 self._context.log("SQLite upkeep failed", {"error": failures.name(error)})
                 self._upkeep.rest(5.0)
 
-    def _lose(self) -> None:
-        """The lock file is gone: another process may write, so this one must not."""
-        path = self._settings.path
-        self.status.broken = ChannelBusy(
-            f"the lock file of {path} was removed or replaced while it was in use, another process may own the file now"
-        )
-        self._context.log("the lock of the SQLite file is lost", {"path": str(path)})
+    def _lose(self, error: ChannelError, jobs: Sequence[Job] = ()) -> None:
+        """The path doesn't lead to the file that is open (see `Ownership.lost`): wait for it, or end."""
+        if isinstance(error, ChannelUnavailable):
+            self.status.trouble = str(error)
+            self._refuse(jobs, error)
+            self._recover(error)
+            return
+        self.status.broken = error
+        self._refuse(jobs, error)
+        self._context.log("the SQLite file is lost", {"error": str(error)})
+        if self._connection is not None and self._ownership.held:
+            # A log that was removed still holds what was accepted, and only as long as it is open.
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(FULL)")
+            except sqlite3.Error as failure:
+                self._context.log("the write-ahead log can't be moved into the file", {"error": failures.name(failure)})
         self._close_connection()
+        self._tell(self._lost, error)
 
     def _break(self, error: BaseException) -> None:
         """The file is damaged: stop using it, keep it."""
@@ -328,17 +349,25 @@ class Writer:
     def _recover(self, error: BaseException) -> None:
         """Close, open again, and read afresh what the file holds; until it succeeds or the channel is closed."""
         path = self._settings.path
-        self.status.trouble = f"{path} failed ({failures.name(error)}) and is being opened again"
+        away = isinstance(error, ChannelUnavailable)
+        self.status.trouble = str(error) if away else f"{path} failed ({failures.name(error)}) and is being opened again"
         self._context.log("SQLite file failed, opening it again", {"error": failures.name(error)})
         delay = 0.1
         while True:
+            lost = self._ownership.lost()
+            if lost is not None and not isinstance(lost, ChannelUnavailable):
+                self._lose(lost)
+                return
             self._close_connection()
             try:
+                if lost is not None:
+                    raise lost
                 connection = self._connection = self._open_file(fresh=False)
+                self._ownership.opened()
                 if database.file_id(connection) != self._file_id:
                     raise ChannelCorrupt(f"{path} was replaced by another file while in use")
                 self.books = books_module.load(connection, self.books)
-                self._space.start()
+                self._space.check(force=True)
                 break
             except ChannelCorrupt as corrupt:
                 self.status.broken = corrupt
@@ -349,7 +378,9 @@ class Writer:
                 if failures.classify(failure) is Kind.CORRUPT:
                     self._break(failure)
                     return
-                self.status.trouble = f"{path} can't be opened again ({failures.name(failure)})"
+                self.status.trouble = (
+                    str(lost) if lost is not None else f"{path} can't be opened again ({failures.name(failure)})"
+                )
                 self._refuse(self.queue.take_all(), ChannelUnavailable(self.status.trouble))
                 if self.queue.pause(delay):
                     return
@@ -360,6 +391,7 @@ class Writer:
 
     def _close_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._ownership.closed()
         if connection is not None:
             try:
                 connection.close()
