@@ -9,16 +9,20 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from eventing.cli import starting
+
 
 class Entry(NamedTuple):
-    """``target``: module and function. ``help``: one line for the list of commands."""
+    """``target``: module and function. ``help``: one line for the list of commands. ``takes_signals``: the command itself
+    decides what a signal does once it can; until then `starting` does."""
 
     target: str
     help: str
+    takes_signals: bool = False
 
 
 COMMANDS: Mapping[str, Entry] = {
-    "serve": Entry("eventing.cli.serve:serve", "Run brokers, triggers and sources from manifests."),
+    "serve": Entry("eventing.cli.serve:serve", "Run brokers, triggers and sources from manifests.", takes_signals=True),
     "validate": Entry("eventing.cli.validate:validate", "Check manifests; exit 1 and name every fault."),
     "send": Entry("eventing.cli.send:send", "Send one event."),
     "demo": Entry("eventing.cli.demo:demo", "See it work, without any setup."),
@@ -47,11 +51,19 @@ class LazyGroup(TyperGroup):
             raise SystemExit(130) from None
 
 
+class PlainCommand(TyperCommand):
+    """Ended by signals as any program is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        starting.release()
+        return super().invoke(ctx)
+
+
 def load(name: str, entry: Entry) -> TyperCommand:
     """Import the command's function and make a command of it."""
     module, _, function = entry.target.partition(":")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name)(getattr(import_module(module), function))
+    single.command(name, cls=TyperCommand if entry.takes_signals else PlainCommand)(getattr(import_module(module), function))
     command = typer.main.get_command(single)
     assert isinstance(command, TyperCommand)
     return command

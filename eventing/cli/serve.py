@@ -139,7 +139,7 @@ def _run_loop(settings: Settings, loaded: Loaded, log: Log) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stopper(stop))
+            loop.add_signal_handler(number, _stopper(stop, log, number.name))
         loop.set_exception_handler(lambda _loop, context: _unhandled(log, context))
         await serve(settings, loaded, log, stop=stop, on_ready=ready)
 
@@ -168,10 +168,11 @@ def _unhandled(log: Log, context: dict[str, Any]) -> None:
     log.error("unhandled", what=context["message"], error=told if error is not None else "")
 
 
-def _stopper(stop: asyncio.Event) -> Callable[[], None]:
+def _stopper(stop: asyncio.Event, log: Log, name: str) -> Callable[[], None]:
     def stopping() -> None:
         if stop.is_set():
             raise SystemExit(1)  # a second signal: now
+        log.info("stopping", signal=name)
         stop.set()
 
     return stopping
