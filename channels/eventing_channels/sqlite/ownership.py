@@ -25,9 +25,9 @@ class Ownership:
     processes lock two different files of that name. ``path``: the resolved one. ``given``: what leads to it."""
 
     def __init__(self, path: Path, given: Path) -> None:
-        self._path, self._given = path, given
-        self._lock_path = path.with_name(path.name + ".lock")
-        self._log_path = path.with_name(path.name + "-wal")
+        self._path, self._given = path, str(given)
+        self._lock_path = str(path.with_name(path.name + ".lock"))
+        self._log_path = str(path.with_name(path.name + "-wal"))
         self._fd: int | None = None
         self._file_fd: int | None = None
         self._lock: Mark | None = None
@@ -77,8 +77,13 @@ class Ownership:
         """False where the lock file was removed or replaced: another process may own the file by now."""
         return self._lock is not None and _look(self._lock_path) == self._lock
 
+    @property
+    def in_place(self) -> bool:
+        """False where the path doesn't lead to the file that is open."""
+        return self._file is not None and _look(self._given) == self._file
+
     def lost(self) -> ChannelError | None:
-        """Why what is written now would not be found again, None where all is in place. It takes microseconds.
+        """Why what is written now would not be found again, None where all is in place.
 
         `ChannelUnavailable`: the file is elsewhere and may come back. Anything else: this process must not go on.
         """
@@ -116,7 +121,7 @@ def _mark(status: os.stat_result) -> Mark:
     return status.st_dev, status.st_ino
 
 
-def _look(path: Path) -> Mark | None:
+def _look(path: str) -> Mark | None:
     try:
         return _mark(os.stat(path))
     except OSError:

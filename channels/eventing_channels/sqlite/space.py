@@ -39,11 +39,11 @@ class Space:
         self.message = ""
         """Why it is low."""
 
-    def check(self, *, force: bool = False) -> None:
-        """Look at the file system, at most every 100 ms. Raises `OSError`."""
+    def check(self, *, force: bool = False) -> bool:
+        """Look at the file system, at most every 100 ms; whether it did. Raises `OSError`."""
         now = time.monotonic()
         if not force and now - self._checked < CHECK_EVERY:
-            return
+            return False
         self._checked = now
         status = os.statvfs(self._path.parent)
         self.free = status.f_bavail * status.f_frsize
@@ -60,6 +60,7 @@ class Space:
             self.low = False
             self._keep(self._ballast_path, self._ballast)
             self._keep(self._spare_path, SPARE)
+        return True
 
     def full(self) -> None:
         """The disk refused a write."""

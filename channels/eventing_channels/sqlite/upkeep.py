@@ -56,11 +56,11 @@ class Upkeep:
             return True
         return now - books.clock >= CLOCK_IDLE and books.waiting
 
-    def after(self, connection: sqlite3.Connection) -> None:
-        """After a transaction. Raises `sqlite3.Error`, `OSError`."""
+    def after(self, connection: sqlite3.Connection) -> bool:
+        """After a transaction; whether it looked at the file system. Raises `sqlite3.Error`, `OSError`."""
         if self._wal.due:
             self._wal.checkpoint(connection)
-        self._space.check()
+        return self._space.check()
 
     def vacuum(self, connection: sqlite3.Connection) -> None:
         """In an idle moment: give a bounded number of free pages back."""

@@ -185,8 +185,8 @@ class Writer:
         """Run jobs in one transaction and hand them back. ``reserve``: the disk was full and the ballast is given up."""
         connection = self._connection
         assert connection is not None
-        lost = self._ownership.lost()
-        if lost is not None:
+        # One look before and one behind: each lets the event loop have the interpreter, so a third would cost throughput.
+        if not self._ownership.held and (lost := self._ownership.lost()) is not None:
             self._lose(lost, jobs)
             return
         tx = self._transaction(connection)
@@ -207,8 +207,7 @@ class Writer:
                 job.outcome, job.error = None, None
             self._failed(jobs, error, unknown=committed, reserve=reserve)
             return
-        lost = self._ownership.lost()
-        if lost is not None:
+        if not self._ownership.in_place and (lost := self._ownership.lost()) is not None:
             # SQLite doesn't notice that it commits to a file which nobody will find again.
             tx.roll_back_books()
             self._lose(lost, jobs)
@@ -298,10 +297,9 @@ class Writer:
         if connection is None:
             return
         try:
-            if idle and (lost := self._ownership.lost()) is not None:
+            if self._upkeep.after(connection) and (lost := self._ownership.lost()) is not None:
                 self._lose(lost)
                 return
-            self._upkeep.after(connection)
             if not idle:
                 return
             if self._upkeep.wants_transaction(self.books):
