@@ -195,6 +195,10 @@ async def test_what_was_moved_away_is_used_again_once_it_is_back(what: str, when
         moved.rename(tmp_path / "aside")
     with pytest.raises(ChannelUnavailable, match="is not there"):
         await channel.append("a", [NewRecord(event("refused"))])
+    for _ in range(20):
+        with pytest.raises(ChannelUnavailable, match="is not there"):
+            await channel.append("a", [NewRecord(event("refused"))])
+        await asyncio.sleep(0.01)
     assert channel.health().reason == "StorageUnavailable"
     harmed.set()
     (tmp_path / "aside").rename(moved)
