@@ -20,6 +20,7 @@ from eventing_channels.sqlite import database, failures, leases
 from eventing_channels.sqlite.failures import Kind
 from eventing_channels.sqlite.jobs import Job, JobQueue
 from eventing_channels.sqlite.log import Append, append_all
+from eventing_channels.sqlite.opening import open_writer
 from eventing_channels.sqlite.ownership import Ownership
 from eventing_channels.sqlite.settings import Settings
 from eventing_channels.sqlite.settle import Settle
@@ -93,20 +94,20 @@ class Writer:
             self._open_first()
         except BaseException as error:  # noqa: BLE001 (handed to the one who waits)
             self._close_connection()
-            self._tell(_fail, self._started, failures.translate(error, self._settings.path))
+            self._tell(_end, self._started, failures.translate(error, self._settings.path))
             return
-        self._tell(_succeed, self._started)
+        self._tell(_end, self._started)
         try:
             self._serve()
         finally:
             self._refuse(self.queue.take_all(), ChannelClosed("the channel is closed"))
             self._close_connection()
-            self._tell(_succeed, self._ended)
+            self._tell(_end, self._ended)
 
     def _open_first(self) -> None:
         path = self._settings.path
         database.inspect(path)
-        connection = self._connection = self._open_file(fresh=True)
+        connection = self._connection = open_writer(path, self._space, self._context.log, fresh=True)
         self._ownership.opened()
         self._file_id = database.file_id(connection)
         leases.void_all(connection)
@@ -114,24 +115,6 @@ class Writer:
         self.clock = Clock(self._context.wall, self.books.clock)
         self._upkeep = Upkeep(self._settings, self._space, self._wal, self.clock)
         self._space.check(force=True)
-
-    def _open_file(self, *, fresh: bool) -> sqlite3.Connection:
-        """Open it, on a full disk with the help of what was kept for that. Raises what `database.open_writer` raises."""
-        path = self._settings.path
-        try:
-            return database.open_writer(path, fresh=fresh)
-        except ChannelUnavailable:
-            if not self._space.crowded():
-                raise
-        for give_up in (self._space.give_up_spare, self._space.give_up_ballast):
-            if not give_up():
-                continue
-            self._context.log("disk full: a reserve is given up so that the file can be opened", {"path": str(path)})
-            try:
-                return database.open_writer(path, fresh=fresh, crowded=True)
-            except ChannelUnavailable as error:
-                self._context.log("the file can't be opened on the full disk", {"error": str(error)})
-        return database.open_writer(path, fresh=fresh, crowded=True)
 
     def _serve(self) -> None:
         while True:
@@ -154,8 +137,7 @@ class Writer:
         if self._connection is None:
             self._refuse(batch, self.status.unusable() or ChannelClosed("the channel is closed"))
             return
-        writing = [job for job in batch if job.writes]
-        if writing:
+        if writing := [job for job in batch if job.writes]:
             self._attempt(writing)
         looking = [job for job in batch if not job.writes]
         for at, job in enumerate(looking):
@@ -299,12 +281,9 @@ class Writer:
         try:
             if self._upkeep.after(connection) and (lost := self._ownership.lost()) is not None:
                 self._lose(lost)
-                return
-            if not idle:
-                return
-            if self._upkeep.wants_transaction(self.books):
+            elif idle and self._upkeep.wants_transaction(self.books):
                 self._attempt([], upkeep=True)
-            elif self._upkeep.wants_vacuum:
+            elif idle and self._upkeep.wants_vacuum:
                 self._upkeep.vacuum(connection)
         except (sqlite3.Error, OSError) as error:
             kind = failures.classify(error)
@@ -347,8 +326,8 @@ class Writer:
     def _recover(self, error: BaseException) -> None:
         """Close, open again, and read afresh what the file holds; until it succeeds or the channel is closed."""
         path = self._settings.path
-        away = isinstance(error, ChannelUnavailable)
-        self.status.trouble = str(error) if away else f"{path} failed ({failures.name(error)}) and is being opened again"
+        if not isinstance(error, ChannelUnavailable):
+            self.status.trouble = f"{path} failed ({failures.name(error)}) and is being opened again"
         self._context.log("SQLite file failed, opening it again", {"error": failures.name(error)})
         delay = 0.1
         while True:
@@ -360,7 +339,7 @@ class Writer:
             try:
                 if lost is not None:
                     raise lost
-                connection = self._connection = self._open_file(fresh=False)
+                connection = self._connection = open_writer(path, self._space, self._context.log, fresh=False)
                 self._ownership.opened()
                 if database.file_id(connection) != self._file_id:
                     raise ChannelCorrupt(f"{path} was replaced by another file while in use")
@@ -376,9 +355,7 @@ class Writer:
                 if failures.classify(failure) is Kind.CORRUPT:
                     self._break(failure)
                     return
-                self.status.trouble = (
-                    str(lost) if lost is not None else f"{path} can't be opened again ({failures.name(failure)})"
-                )
+                self.status.trouble = str(lost or f"{path} can't be opened again ({failures.name(failure)})")
                 self._refuse(self.queue.take_all(), ChannelUnavailable(self.status.trouble))
                 if self.queue.pause(delay):
                     return
@@ -413,11 +390,10 @@ class Writer:
             job.finish()
 
 
-def _succeed(future: asyncio.Future[None]) -> None:
-    if not future.done():
+def _end(future: asyncio.Future[None], error: BaseException | None = None) -> None:
+    if future.done():
+        return
+    if error is None:
         future.set_result(None)
-
-
-def _fail(future: asyncio.Future[None], error: BaseException) -> None:
-    if not future.done():
+    else:
         future.set_exception(error)
