@@ -192,7 +192,7 @@ class Deliverer:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
-            self._log.error("a delivery failed inside", trigger=plan.name, error=type(error).__name__)
+            self._log.error("a delivery failed inside", trigger=work.lane.metrics.name, error=type(error).__name__)
             failure = Failure(target.url, 0, f"internal error {type(error).__name__}")
             return Attempt(Outcome.RETRY, 0.0, failure=failure, reason="internal")
 

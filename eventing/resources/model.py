@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from eventing.filters import Filter
@@ -15,6 +15,7 @@ from eventing.kinds.delivery import DeliverySpec
 from eventing.kinds.destination import Destination, KReference
 from eventing.kinds.metadata import ObjectMeta
 from eventing.kinds.names import Subdomain
+from eventing.kinds.uri import split_uri
 from eventing.resources.kind_table import EVENTING, Key, ResourceKind
 
 
@@ -76,6 +77,12 @@ class ServiceSpec(_Tolerant):
     type: Literal["ExternalName"]
     external_name: Subdomain
     ports: list[ServicePort] | None = None
+
+    @field_validator("external_name")
+    @classmethod
+    def _is_a_host(cls, name: str) -> str:
+        split_uri(f"http://{name}/")
+        return name
 
     @property
     def url(self) -> str:

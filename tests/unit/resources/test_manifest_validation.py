@@ -347,6 +347,13 @@ def test_external_names(apply: Apply, spec: str, url: str) -> None:
     assert found.url == url
 
 
+@pytest.mark.parametrize("name", ["256.1.1.1", "10.0.0.1.1", "127.1", "h.1"])
+def test_an_external_name_that_is_no_host(name: str, refused: Refused) -> None:
+    [fault] = refused(service(f"externalName: '{name}'"))
+    assert fault.field == "spec.externalName"
+    assert "IPv4" in fault.reason
+
+
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").mkdir()
     (tmp_path / "b.yaml").symlink_to("/dev/null")
