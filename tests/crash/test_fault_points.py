@@ -35,7 +35,7 @@ def test_the_lists_hold_every_step_of_the_code() -> None:
     called: set[str] = set()
     for folder in ("channels/eventing_channels/sqlite", "eventing/dispatch"):
         for path in (ROOT / folder).glob("*.py"):
-            called.update(re.findall(r'fault\((?:jobs, )?"([a-z_.]+)"', path.read_text()))
+            called.update(re.findall(r'(?:fault\(|passed\(tx.fault, )"([a-z_.]+)"', path.read_text()))
     assert called == {*STORING, *DELIVERING}
 
 

@@ -74,11 +74,13 @@ class SqliteChannel:
             writer = self._writer = Writer(
                 self._settings, self._context, self._publish, self._resync, self._lost, self._ownership
             )
-            await writer.start()
+            await writer.start(CLOSE_TIMEOUT)
             for uid, broker in writer.books.brokers.items():
                 self._views[uid] = LogView(uid, broker.number, broker.last)
         except BaseException:
-            self._ownership.release()
+            # A writer that doesn't end keeps the lock until the process goes.
+            if self._writer is None or self._writer.ended:
+                self._ownership.release()
             raise
         self._open = self._queries.usable = True
 

@@ -160,3 +160,13 @@ class JobQueue:
     def empty(self) -> bool:
         with self._condition:
             return not self._appends and not self._others
+
+
+def end_future(future: asyncio.Future[None], error: BaseException | None = None) -> None:
+    """End a future, unless it has ended already."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

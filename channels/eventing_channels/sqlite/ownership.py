@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from eventing.errors import ChannelBusy, ChannelCorrupt, ChannelError, ChannelUnavailable
 
 Mark = tuple[int, int]
 """The device and inode of a file."""
+
+LOOKS, PAUSE = 3, 0.01
+"""How often, and how many seconds apart, before a file is given up."""
 
 
 def resolve(path: Path) -> Path:
@@ -83,16 +87,26 @@ class Ownership:
         return self._file is not None and _look(self._given) == self._file
 
     def lost(self) -> ChannelError | None:
-        """Why what is written now would not be found again, None where all is in place.
+        """Why what is written now would not be found again, None where all is in place. In the writer's thread.
 
-        `ChannelUnavailable`: the file is elsewhere and may come back. Anything else: this process must not go on.
+        `ChannelUnavailable`: the file is elsewhere and may come back. Anything else: this process must not go on. A folder may be
+        moved away and back between two looks, so that is said only after several, some milliseconds apart, that agree.
         """
+        for again in range(LOOKS):
+            if again:
+                time.sleep(PAUSE)
+            error = self._judge()
+            if error is None or isinstance(error, ChannelUnavailable):
+                break
+        return error
+
+    def _judge(self) -> ChannelError | None:
         file = _look(self._given)
         if file == self._file:
             held, logged = self.held, self._log is None or _look(self._log_path) == self._log
             if held and logged:
                 return None
-            # The folder may have gone between these looks.
+            # The folder may have gone meanwhile.
             file = _look(self._given)
         if file == self._file:
             if not held:

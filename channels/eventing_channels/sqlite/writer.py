@@ -18,7 +18,7 @@ from eventing_channels.clock import Clock
 from eventing_channels.sqlite import books as books_module
 from eventing_channels.sqlite import database, failures, leases
 from eventing_channels.sqlite.failures import Kind
-from eventing_channels.sqlite.jobs import Job, JobQueue
+from eventing_channels.sqlite.jobs import Job, JobQueue, end_future
 from eventing_channels.sqlite.log import Append, append_all
 from eventing_channels.sqlite.opening import open_writer
 from eventing_channels.sqlite.ownership import Ownership
@@ -26,6 +26,7 @@ from eventing_channels.sqlite.settings import Settings
 from eventing_channels.sqlite.settle import Settle
 from eventing_channels.sqlite.space import Space
 from eventing_channels.sqlite.status import Status
+from eventing_channels.sqlite.steps import passed
 from eventing_channels.sqlite.transaction import Refusal, Transaction
 from eventing_channels.sqlite.upkeep import Upkeep
 from eventing_channels.sqlite.wal import WriteAheadLog
@@ -57,6 +58,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="eventing-sqlite-writer", daemon=True)
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._started.add_done_callback(lambda started: started.exception())  # whoever waited may have been cancelled
         self._connection: sqlite3.Connection | None = None
         self._file_id = ""
 
@@ -66,10 +68,21 @@ class Writer:
 
     # On the event loop.
 
-    async def start(self) -> None:
-        """Open the file in the thread. Raises what `database` raises."""
+    async def start(self, timeout: float) -> None:
+        """Open the file in the thread. Raises what `database` raises. Where it is cancelled, the thread ends first: until then
+        nobody else may open the file. It has ``timeout`` seconds for that."""
         self._thread.start()
-        await asyncio.shield(self._started)
+        try:
+            await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            self.queue.close()
+            await asyncio.wait([self._ended], timeout=timeout)
+            raise
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread is done with the file."""
+        return self._ended.done()
 
     async def stop(self, timeout: float) -> None:
         """Write what waits, close the file, end the thread. Raises `ChannelUnavailable` where the disk doesn't answer in time."""
@@ -94,20 +107,20 @@ class Writer:
             self._open_first()
         except BaseException as error:  # noqa: BLE001 (handed to the one who waits)
             self._close_connection()
-            self._tell(_end, self._started, failures.translate(error, self._settings.path))
+            self._tell(end_future, self._ended)
+            self._tell(end_future, self._started, failures.translate(error, self._settings.path))
             return
-        self._tell(_end, self._started)
+        self._tell(end_future, self._started)
         try:
             self._serve()
         finally:
             self._refuse(self.queue.take_all(), ChannelClosed("the channel is closed"))
             self._close_connection()
-            self._tell(_end, self._ended)
+            self._tell(end_future, self._ended)
 
     def _open_first(self) -> None:
-        path = self._settings.path
-        database.inspect(path)
-        connection = self._connection = open_writer(path, self._space, self._context.log, fresh=True)
+        database.inspect(self._settings.path)
+        connection = self._connection = open_writer(self._settings.path, self._space, self._context.log, fresh=True)
         self._ownership.opened()
         self._file_id = database.file_id(connection)
         leases.void_all(connection)
@@ -178,11 +191,11 @@ class Writer:
             self._run_jobs(tx, jobs)
             self._upkeep.within(tx, idle=upkeep)
             tx.flush()
-            self._fault(jobs, "settle.before_commit", Settle)
+            passed(tx.fault, "settle.before_commit", jobs, Settle)
             connection.execute("COMMIT")
             committed = True
-            self._fault(jobs, "append.committed", Append)
-            self._fault(jobs, "settle.committed", Settle)
+            passed(tx.fault, "append.committed", jobs, Append)
+            passed(tx.fault, "settle.committed", jobs, Settle)
         except BaseException as error:  # noqa: BLE001 (each kind has its rule)
             self._roll_back(connection, tx)
             for job in jobs:
@@ -210,10 +223,6 @@ class Writer:
                     job.outcome = job.run(tx)
                 except Refusal as refusal:
                     job.error = refusal.error
-
-    def _fault(self, jobs: Sequence[Job], step: str, of: type[Job]) -> None:
-        if any(isinstance(job, of) for job in jobs):
-            self._context.fault(step)
 
     def _roll_back(self, connection: sqlite3.Connection, tx: Transaction) -> None:
         tx.roll_back_books()
@@ -367,11 +376,11 @@ class Writer:
     def _close_connection(self) -> None:
         connection, self._connection = self._connection, None
         self._ownership.closed()
-        if connection is not None:
-            try:
+        try:
+            if connection is not None:
                 connection.close()
-            except sqlite3.Error as error:
-                self._context.log("SQLite file didn't close", {"error": failures.name(error)})
+        except sqlite3.Error as error:
+            self._context.log("SQLite file didn't close", {"error": failures.name(error)})
 
     def _refuse(self, jobs: Sequence[Job], error: ChannelError) -> None:
         for job in jobs:
@@ -388,12 +397,3 @@ class Writer:
         self._publish(published)
         for job in jobs:
             job.finish()
-
-
-def _end(future: asyncio.Future[None], error: BaseException | None = None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
