@@ -20,7 +20,8 @@ DAY = 24 * 3600.0
 
 class Janitor:
     """One task. ``forgotten``: told of a retired object's uid once nothing of it is left in the channel, dead letters included:
-    until then its identity is what finds them, and what names them."""
+    until then its identity is what finds them, and what names them. It is told again in every round until the plan has the object
+    no more, so a forgetting that failed is tried again."""
 
     def __init__(
         self,
@@ -39,7 +40,6 @@ class Janitor:
         self._plan = plan
         self._forgotten = forgotten
         self._ended: set[str] = set()
-        self._told: set[str] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -57,7 +57,6 @@ class Janitor:
         # All there are: one that isn't Ready runs nothing, yet what it stored ages; and letters outlive their broker.
         brokers = [uid for uid, key in keys.items() if _is_broker(key)]
         self._ended &= plan.retired.keys()
-        self._told &= plan.retired.keys()
         now, grace = self._channel.now(), self._settings.trigger_grace
         ending = [uid for uid, retired in plan.retired.items() if uid not in self._ended and now - retired.at >= grace]
         if ending:
@@ -67,7 +66,7 @@ class Janitor:
             if _is_broker(keys[uid]):
                 await self._drop_broker(uid, keys)
         await self._expire(brokers, keys)
-        if ending or self._ended - self._told:
+        if ending or self._ended:
             await self._forget(brokers, ending, keys)
 
     async def _drop_entries(self, brokers: Sequence[str], triggers: Collection[str], keys: Mapping[str, Key]) -> None:
@@ -92,14 +91,17 @@ class Janitor:
         while dropped := await self._channel.backlog.drop(broker, trigger, BATCH):
             total += dropped
         if total:
-            self._count(trigger, "trigger_deleted", total)
-            self._log.warning(
-                "the backlog of a deleted trigger was dropped",
-                trigger=_name(trigger, keys),
-                broker=_name(broker, keys),
-                uid=trigger,
-                count=total,
-            )
+            self._dropped("trigger", broker, trigger, total, keys)
+
+    def _dropped(self, deleted: str, broker: str, trigger: str, count: int, keys: Mapping[str, Key]) -> None:
+        self._count(trigger, f"{deleted}_deleted", count)
+        self._log.warning(
+            f"the backlog of a deleted {deleted} was dropped",
+            broker=_name(broker, keys),
+            trigger=_name(trigger, keys),
+            uid=trigger,
+            count=count,
+        )
 
     async def _drop_broker(self, broker: str, keys: Mapping[str, Key]) -> None:
         owed = await self._owed(broker)
@@ -108,14 +110,7 @@ class Janitor:
         except KeyError:
             return  # by an earlier process, and its dead letters are still there; or it never ran
         for trigger, count in owed.items():
-            self._count(trigger, "broker_deleted", count)
-            self._log.warning(
-                "the backlog of a deleted broker was dropped",
-                broker=_name(broker, keys),
-                trigger=_name(trigger, keys),
-                uid=trigger,
-                count=count,
-            )
+            self._dropped("broker", broker, trigger, count, keys)
         self._log.info(
             "the data of a deleted broker is gone", broker=_name(broker, keys), uid=broker, deliveries=sum(owed.values())
         )
@@ -136,14 +131,13 @@ class Janitor:
                 letters[broker] = letters.get(broker, 0) + count
                 letters[trigger] = letters.get(trigger, 0) + count
         self._ended.update(ending)
-        for uid in sorted(self._ended - self._told):
+        for uid in sorted(self._ended):
             if uid not in letters:
-                self._told.add(uid)
                 self._forgotten(uid)
             elif uid in ending:
                 self._log.info(
                     "dead letters of a deleted object stay until they reach their age",
-                    object=f"{keys[uid].kind} {_name(uid, keys)}",
+                    object=keys[uid].label,
                     uid=uid,
                     count=letters[uid],
                     days=round(self._settings.dead_letter_age / DAY, 2),
@@ -162,4 +156,4 @@ def _is_broker(key: Key) -> bool:
 def _name(uid: str, keys: Mapping[str, Key]) -> str:
     """`namespace/name`; the uid of one that is known no more."""
     key = keys.get(uid)
-    return uid if key is None else f"{key.namespace}/{key.name}"
+    return uid if key is None else key.path

@@ -29,6 +29,16 @@ class Key:
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
+    @property
+    def path(self) -> str:
+        """`namespace/name`, as metrics and logs call it where the kind is clear."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        """`Kind namespace/name`, for people."""
+        return f"{self.kind} {self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:

@@ -20,9 +20,8 @@ def readiness(store: ObjectStore, keys: Iterable[Key] | None = None) -> tuple[bo
         if stored is None or not stored.resource.kind.has_status:
             continue
         ready = find(stored.status, READY)
-        name = f"{key.kind} {key.namespace}/{key.name}"
         if ready is None or stored.status.get("observedGeneration") != stored.generation:
-            waiting.append(f"{name}: not reconciled yet")
+            waiting.append(f"{key.label}: not reconciled yet")
         elif ready["status"] == "Unknown" and ready.get("reason", "") in WAITING:
-            waiting.append(f"{name}: {ready.get('message') or ready.get('reason') or 'not reconciled yet'}")
+            waiting.append(f"{key.label}: {ready.get('message') or ready.get('reason') or 'not reconciled yet'}")
     return not waiting, waiting

@@ -227,7 +227,7 @@ class _Engine:
                 self.metrics.forget(uid)
             except ChannelUnavailable as error:
                 self.log.warning(
-                    "a deleted object could not be forgotten, the next start does it",
+                    "a deleted object could not be forgotten, trying again later",
                     object=self.objects.name_of(uid),
                     reason=str(error),
                 )

@@ -116,7 +116,7 @@ class Objects:
     def name_of(self, uid: str) -> str:
         """A retired object as a person knows it, `Kind namespace/name`; the uid where it is known no more."""
         retired = self._retired.get(uid)
-        return uid if retired is None else f"{retired.key.kind} {retired.key.namespace}/{retired.key.name}"
+        return uid if retired is None else retired.key.label
 
     async def forget(self, uid: str) -> None:
         """Nothing of a retired object is left in the channel. Raises `ChannelUnavailable`."""
@@ -130,6 +130,5 @@ class Objects:
         for item in self._store.all():
             for condition in item.status.get("conditions", ()):
                 if condition["type"] == "Ready" and condition["status"] != "True":
-                    name = f"{item.key.kind} {item.key.namespace}/{item.key.name}"
-                    found[name] = condition.get("message") or condition.get("reason") or "no reason given"
+                    found[item.key.label] = condition.get("message") or condition.get("reason") or "no reason given"
         return found

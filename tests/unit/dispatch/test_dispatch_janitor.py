@@ -40,10 +40,16 @@ class Keeper:
         self._lines = io.StringIO()
         self.log = Log(self._lines, form="json")
         self.forgotten: list[str] = []
+        self.forgets = True
         self.metrics = Metrics("test")
         self.plan = Plan(brokers={"b": BrokerPlan("b", "ns", "b-name")}, keys={"b": key_of("b"), "t": key_of("t")})
         settings = DispatchSettings(trigger_grace=GRACE, dead_letter_age=age, wall=lambda: 0.0)
-        self.janitor = Janitor(channel, self.metrics, self.log, settings, lambda: self.plan, forgotten=self.forgotten.append)
+        self.janitor = Janitor(channel, self.metrics, self.log, settings, lambda: self.plan, forgotten=self._forget)
+
+    def _forget(self, uid: str) -> None:
+        self.forgotten.append(uid)
+        if self.forgets:
+            self.plan = replace(self.plan, retired={old: it for old, it in self.plan.retired.items() if old != uid})
 
     def retire(self, *uids: str, ago: float) -> None:
         at = self.channel.now() - ago
@@ -272,12 +278,22 @@ async def test_a_trigger_deleted_twice_is_cleaned_up_twice(tmp_path: Path) -> No
     async with keeper(tmp_path) as made:
         made.retire("t", ago=GRACE + 1)
         await made.janitor.sweep()
-        made.plan = replace(made.plan, retired={})
         await made.janitor.sweep()
         await made.park("t")
         made.retire("t", ago=GRACE + 1)
         await made.janitor.sweep()
         assert await made.owed() == {}
+        assert made.forgotten == ["t", "t"]
+
+
+async def test_a_forgetting_that_failed_is_asked_for_again(tmp_path: Path) -> None:
+    async with keeper(tmp_path) as made:
+        made.retire("t", ago=GRACE + 1)
+        made.forgets = False
+        await made.janitor.sweep()
+        made.forgets = True
+        await made.janitor.sweep()
+        await made.janitor.sweep()
         assert made.forgotten == ["t", "t"]
 
 
