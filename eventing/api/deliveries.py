@@ -62,7 +62,11 @@ def deliveries_router(store: ObjectStore, channel: Channel, retired: Callable[[]
         for broker in brokers:
             for trigger in (await channel.dead_letters.count(broker)).keys() & set(triggers):
                 found += await channel.dead_letters.list(broker, trigger, limit, after)
-        return sorted(found, key=lambda item: item.number)[:limit]
+        found.sort(key=lambda item: item.number)
+        # Numbers are a broker's own: a page ends where no other letter has the last one's, for the next page begins behind it.
+        while limit < len(found) and found[limit].number == found[limit - 1].number:
+            limit += 1
+        return found[:limit]
 
     @router.get("/backlog")
     async def backlog(namespace: str, name: str, limit: Limit = 100, after: After = -1) -> Response:
@@ -110,7 +114,7 @@ def deliveries_router(store: ObjectStore, channel: Channel, retired: Callable[[]
             }
             for item in stored
         ]
-        return _page(items, stored[-1].number if len(stored) == limit else None)
+        return _page(items, stored[-1].number if len(stored) >= limit else None)
 
     return router
 

@@ -11,7 +11,7 @@ from eventing.ports.records import DeadLetter
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """``number`` identifies it within the store, rising."""
+    """``number`` identifies it among the letters of its broker, rising."""
 
     number: int
     broker: str

@@ -7,7 +7,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import uvicorn
 from eventing.api.app import create_app
 from eventing.event import Event
 from eventing.ports.channel import Channel, ChannelContext
+from eventing.ports.dead_letters import DeadLetters, StoredDeadLetter
 from eventing.ports.records import DeadLetter, EntryKey, Failure, NewEntry, NewRecord, Settlement
 from eventing.resources.identity import Retired
 from eventing.resources.kind_table import EVENTING, Key
@@ -340,6 +341,45 @@ async def test_dead_letters_are_found_by_the_names_of_what_is_gone(get: Get, cha
     first, following = await ids("t", "?limit=2")
     assert (first, await ids("t", f"?limit=2&after={following}")) == (["e0", "e1"], (["e3"], None))
     assert (await get(f"{TRIGGER.replace('default', 'other')}/t/deadletters")).status == 404
+
+
+class TwoStores:
+    """Dead letters whose numbers are each broker's own, as a channel may count them."""
+
+    def __init__(self, stores: Mapping[str, DeadLetters]) -> None:
+        self._stores = stores
+
+    async def count(self, broker: str) -> dict[str, int]:
+        return await self._stores[broker].count(broker) if broker in self._stores else {}
+
+    async def list(self, broker: str, trigger: str | None, limit: int, after: int = -1) -> Sequence[StoredDeadLetter]:
+        return await self._stores[broker].list(broker, trigger, limit, after)
+
+
+async def test_pages_of_dead_letters_with_the_same_numbers_leave_none_out(
+    get: Get, channel: Channel, retired: list[Retired], tmp_path: Path
+) -> None:
+    retired.append(Retired(Key(EVENTING, "Broker", "default", "old"), "old-b", 5.0))
+    other = open_channel("memory://", ChannelContext(tmp_path))
+    await other.open()
+    for store, broker in ((channel, "uid-default-b"), (other, "old-b")):
+        await store.ensure_broker(broker)
+        for number in range(3):
+            event = Event({"specversion": "1.0", "id": f"{broker}-{number}", "source": "/s", "type": "a"})
+            dead = [DeadLetter("uid-default-t", number, event, "refused", (), 1, 1e9)]
+            await store.settle(broker, Settlement(dead=dead))
+    channel.dead_letters = TwoStores({"uid-default-b": channel.dead_letters, "old-b": other.dead_letters})  # type: ignore
+    found, after, pages = [], -1, 0
+    while True:
+        page = (await get(f"{TRIGGER}/t/deadletters?limit=1&after={after}")).json
+        found += [item["id"] for item in page["items"]]
+        pages += 1
+        if "next" not in page:
+            break
+        after = page["next"]
+    assert sorted(found) == [f"{broker}-{number}" for broker in ("old-b", "uid-default-b") for number in range(3)]
+    assert pages == 4
+    await other.close()
 
 
 @pytest.mark.parametrize("what", ["backlog", "deadletters"])
