@@ -114,7 +114,7 @@ class Sender:
     def _judge(self, response: Response, url: str, seconds: float) -> Attempt:
         outcome = classify(response.status)
         if outcome is Outcome.DONE:
-            if not response.body and not any(name.startswith(b"ce-") for name, _ in response.headers):
+            if not binding.is_event(response.headers):
                 return Attempt(outcome, seconds)
             return self._reply(response, url, seconds)
         wait: float | None = None

@@ -48,6 +48,8 @@ async def test_a_malformed_reply_is_a_failure_and_a_page_is_not(make: Make, list
     def answer(received: Received) -> Response:
         if received.id == "page":
             return Response(200, [(b"content-type", b"text/html")], b"<p>ok</p>")
+        if received.id == "empty":
+            return Response(200, [(b"content-type", b"application/cloudevents+json")])
         headers = binary("x", "reply")
         del headers["ce-source"]
         return event_answer(headers)
@@ -58,15 +60,16 @@ async def test_a_malformed_reply_is_a_failure_and_a_page_is_not(make: Make, list
     sender = load(engine.url())
     assert await sender.one(id_="page") == 202
     assert await sender.one(id_="bad") == 202
+    assert await sender.one(id_="empty") == 202
 
     async def ended() -> bool:
         page = await engine.metrics()
-        return page.trigger("dead_letters_total", "asked") == 1
+        return page.trigger("dead_letters_total", "asked") == 2
 
     await eventually(ended, 20, "the end of the retries")
-    assert asked.attempts["bad"] == 3
+    assert asked.attempts["bad"] == asked.attempts["empty"] == 3
     assert asked.attempts["page"] == 1
-    assert (await engine.metrics()).trigger("delivery_failures_total", "asked", reason="reply_invalid") == 3
+    assert (await engine.metrics()).trigger("delivery_failures_total", "asked", reason="reply_invalid") == 6
 
 
 async def test_a_loop_of_replies_ends(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
