@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -82,7 +83,7 @@ class Settings:
             raise InvalidSetting("--max-event-size: CloudEvents asks for at least 64KiB (CloudEvents 1.0, Size Limits)")
         if self.max_event_size > MAX_EVENT_SIZE:
             raise InvalidSetting("--max-event-size: at most 1GiB")
-        if self.secrets_dir is not None and not self.secrets_dir.is_dir():
+        if self.secrets_dir is not None and not os.path.isdir(self.secrets_dir):
             raise InvalidSetting(f"--secrets-dir {self.secrets_dir}: is no folder")
         if self.public_url is not None:
             self._check_public_url(self.public_url)
