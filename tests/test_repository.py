@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,9 @@ def test_files_of_code_stay_readable(top: str) -> None:
 
 
 def test_every_package_is_typed() -> None:
-    for package in ("eventing", "channels/eventing_channels", "sources/eventing_sources"):
-        assert (ROOT / package / "py.typed").is_file()
-        assert (ROOT / package / "__init__.py").is_file()
+    for package in ("eventing", "eventing_channels", "eventing_sources"):
+        assert files(package).joinpath("py.typed").is_file()
+        assert files(package).joinpath("__init__.py").is_file()
 
 
 def test_every_folder_of_code_is_a_package() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.disks import MIB, fill, mounted, room
 from tests.support.events import binary
 from tests.support.fixtures import Listen, Make
 from tests.support.http import Answer
@@ -21,43 +19,14 @@ from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
-MIB = 1024 * 1024
-DISK = 48 * MIB
 BODY = b'"' + b"x" * (64 * 1024) + b'"'
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, small."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        reason = f"a small tmpfs can't be mounted here, which takes root: {mounted.stderr.strip()}"
-        if "tmpfs" in os.environ.get("EVENTING_TEST_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    try:
+    """A file system of 48 MiB."""
+    with mounted(tmp_path / "disk", "size=48m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def room(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
-
-
-def fill(folder: Path, leave: int, name: str = "filler") -> Path:
-    """A file of somebody else's that takes all room but so much."""
-    filler = folder / name
-    left = room(folder) - leave
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while left > 0:
-            left -= file.write(b"\0" * min(left, MIB))
-    return filler
 
 
 async def post_until(engine: EventingProcess, load: Load, status: int, timeout: float) -> Answer:
@@ -103,7 +72,7 @@ async def test_a_full_disk(min_free: str, leave: int, disk: Path, make: Make, li
         assert (disk / "events.db.ballast").exists(), "refused at the limit, without touching the reserve"
         assert room(disk) > 4 * MIB
     # Now not a byte is left. What is stored is delivered and settled all the same: settling has a reserve.
-    rest = fill(disk, 0, "rest")
+    rest = fill(disk, name="rest")
     await quick.until_done(sender.accepted, 20)
     gate.open()
     await late.until_done(sender.accepted, 30)

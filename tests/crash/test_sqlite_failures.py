@@ -32,8 +32,8 @@ from eventing.testing.channels.harness import event, take
 from eventing_channels.sqlite import open_channel
 from eventing_channels.sqlite.channel import SqliteChannel
 from eventing_channels.sqlite.settings import Settings
-
-MIB = 1 << 20
+from tests.support.disks import MIB, fill, mounted, room
+from tests.support.storing import stored_at_last
 
 
 @asynccontextmanager
@@ -50,41 +50,17 @@ async def opened(settings: Settings, **context: object) -> AsyncIterator[SqliteC
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
+    with mounted(tmp_path / "disk", "size=24m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take all the room there is."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        while os.write(fd, b"x" * 4096):
-            pass
-    except OSError as error:
-        assert error.errno == errno.ENOSPC  # noqa: PT017
-    finally:
-        os.close(fd)
-
-
-def room(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
 
 
 async def test_a_full_disk_loses_nothing_settles_on_and_recovers(small_disk: Path) -> None:
     settings = Settings(small_disk / "e.db", min_free=0, ballast=4 * MIB)
-    filler = small_disk / "filler"
     async with opened(settings) as channel:
         assert (small_disk / "e.db.ballast").stat().st_blocks * 512 >= 4 * MIB
         reader = await channel.reader("a")
         accepted = list(await channel.append("a", [NewRecord(event(f"e{n}", b"x" * 1000)) for n in range(200)]))
-        fill(filler)
+        filler = fill(small_disk)
         refused = 0
         for _ in range(200):
             try:
@@ -103,12 +79,7 @@ async def test_a_full_disk_loses_nothing_settles_on_and_recovers(small_disk: Pat
         assert [e.key.position for e in entries] == accepted
         await channel.settle("a", Settlement(results=[EntryResult(e.key, e.lease.token) for e in entries[:-5]]))
         filler.unlink()
-        while True:
-            try:
-                (last,) = await channel.append("a", [NewRecord(event("again"))])
-                break
-            except ChannelFull:
-                await asyncio.sleep(0.05)
+        last = await stored_at_last(channel, "again", ChannelFull)
         assert last > accepted[-1]
     async with opened(settings) as channel:
         state = (await channel.backlog.states("a"))[0]
@@ -121,22 +92,21 @@ async def test_the_ballast_is_what_lets_a_settlement_through(small_disk: Path) -
     logged: list[str] = []
     async with opened(settings, log=lambda message, _fields: logged.append(message)) as channel:
         positions = list(await channel.append("a", [NewRecord(event(f"e{n}")) for n in range(2000)]))
-        fill(small_disk / "filler")
+        filler = fill(small_disk)
         for start in range(0, 2000, 500):
             entries = [NewEntry(EntryKey(f"{trigger}", p), 0.0) for p in positions[start : start + 500] for trigger in range(4)]
             await channel.settle("a", Settlement(handovers=entries))
         assert sum(s.entries for s in await channel.backlog.states("a")) == 8000
         assert not (small_disk / "e.db.ballast").exists()
         assert any("ballast" in message for message in logged)
-        (small_disk / "filler").unlink()
+        filler.unlink()
 
 
 async def test_a_restart_does_not_take_new_events_into_the_room_that_the_ballast_freed(small_disk: Path) -> None:
     settings = Settings(small_disk / "e.db", min_free=2 * MIB, ballast=4 * MIB)
-    filler = small_disk / "filler"
     async with opened(settings) as channel:
         positions = list(await channel.append("a", [NewRecord(event(f"e{n}")) for n in range(2000)]))
-        fill(filler)
+        filler = fill(small_disk)
         entries = [NewEntry(EntryKey(f"{trigger}", p), 0.0) for p in positions for trigger in range(4)]
         await channel.settle("a", Settlement(handovers=entries))
         assert not (small_disk / "e.db.ballast").exists()
@@ -149,12 +119,7 @@ async def test_a_restart_does_not_take_new_events_into_the_room_that_the_ballast
         assert channel.health().reason == "StorageFull"
         await channel.settle("a", Settlement(positions))
         filler.unlink()
-        while True:
-            try:
-                await channel.append("a", [NewRecord(event("again"))])
-                break
-            except ChannelFull:
-                await asyncio.sleep(0.05)
+        await stored_at_last(channel, "again", ChannelFull)
         assert (small_disk / "e.db.ballast").exists()
 
 
@@ -254,12 +219,7 @@ async def test_after_an_io_error_nothing_is_repeated_and_it_goes_on(tmp_path: Pa
         waiting = asyncio.create_task(take(reader, 1 if step == "append.written" else 2))
         with pytest.raises(ChannelUnavailable, match="unknown"):
             await channel.append("a", [NewRecord(event("unsure"))])
-        while True:
-            try:
-                await channel.append("a", [NewRecord(event("sure"))])
-                break
-            except ChannelUnavailable:
-                await asyncio.sleep(0.01)
+        await stored_at_last(channel, "sure", ChannelUnavailable)
         ids = [r.event.id for r in await waiting]
         assert ids == (["sure"] if step == "append.written" else ["unsure", "sure"]), "in order, without a gap, none twice"
         assert channel.health().ready
@@ -366,14 +326,8 @@ async def test_places_that_cannot_be_used(tmp_path: Path) -> None:
 
 @pytest.fixture
 def read_only_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "ro"
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], check=False).returncode:
-        pytest.skip("mounting a read-only file system needs root")
-    try:
+    with mounted(tmp_path / "ro", "ro") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 async def test_a_read_only_file_system(read_only_disk: Path) -> None:

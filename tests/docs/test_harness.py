@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -160,15 +160,20 @@ bash -c 'trap "" TERM; exec sleep 60' & echo $! > other
 """
 
 
-def is_running(pid: int) -> bool:
+def await_end(pid: int) -> None:
+    """What was killed takes a moment to go."""
     try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        ended, _, _ = select.select([process], [], [], 20)
+        assert ended, f"process {pid} still runs"
+    finally:
+        os.close(process)
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes through /proc")
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes that are no children, which takes Linux")
 @pytest.mark.parametrize("ending", ["", "```bash\nfalse\n```\n"])
 def test_background_processes_serve_and_end(tmp_path: Path, ending: str) -> None:
     if ending:
@@ -177,10 +182,7 @@ def test_background_processes_serve_and_end(tmp_path: Path, ending: str) -> None
     else:
         run(tmp_path, SERVER)
     for name in ("pid", "other"):
-        pid, deadline = int((tmp_path / "folder" / name).read_text()), time.monotonic() + 20
-        while is_running(pid):  # what was killed takes a moment to go
-            assert time.monotonic() < deadline, f"{name} still runs"
-            time.sleep(0.01)
+        await_end(int((tmp_path / "folder" / name).read_text()))
 
 
 def test_each_document_has_a_network_of_its_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import http.client
 import json
 from collections import Counter
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
     gzip.decompress((ROOT / "tests/data/github/webhooks-examples-7.6.1.json.gz").read_bytes())
 )
+DEMO_PAYLOADS = sorted((Path(str(files("eventing.cli"))) / "demo_data").glob("*.json"))
 SECRET = b"It's a Secret to Everybody"
 
 
@@ -164,7 +166,7 @@ async def test_over_the_data_plane_s_http_server() -> None:
     assert broker.outcomes == {"method_not_allowed": 1, "bad_signature": 1}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "eventing/cli/demo_data").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DEMO_PAYLOADS, ids=lambda path: path.stem)
 def test_the_demo_s_payloads_are_real_ones(path: Path) -> None:
     event, _, action = path.stem.partition(".")
     payload = json.loads(path.read_bytes())
@@ -174,4 +176,4 @@ def test_the_demo_s_payloads_are_real_ones(path: Path) -> None:
 
 
 def test_there_are_four_demo_payloads() -> None:
-    assert len(list((ROOT / "eventing/cli/demo_data").glob("*.json"))) == 4
+    assert len(DEMO_PAYLOADS) == 4

@@ -119,23 +119,30 @@ async def test_a_request_that_meets_the_close_is_sent_again_once_and_only_on_a_k
         assert requests == [2, 2, 2, 1]  # one connection had been kept, its replacement failed, and that was that
 
 
-@on_both_loops
-async def test_a_kept_connection_that_is_closed_late_was_not_closed_before_the_request() -> None:
-    """A subscriber that worked on the request and then died of it must not get it again for the same attempt."""
-    requests = 0
+class DiesOfTheSecond:
+    """Answers a connection's first request; the second gets ``last`` and the end of the connection."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
+    def __init__(self, last: bytes = b"") -> None:
+        self.died = 0
+        self._last = last
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(OK)
         await read_request(reader)
-        requests += 1
+        self.died += 1
+        writer.write(self._last)
 
+
+@on_both_loops
+async def test_a_kept_connection_that_is_closed_late_was_not_closed_before_the_request() -> None:
+    """A subscriber that worked on the request and then died of it must not get it again for the same attempt."""
+    serve = DiesOfTheSecond()
     async with raw_server(serve) as port, client(ClientLimits(resend_within=-1.0)) as http:
         await send(http, port)
         with pytest.raises(AnswerMalformed, match="ended before any answer"):
             await send(http, port)
-    assert requests == 1
+    assert serve.died == 1
 
 
 @on_both_loops
@@ -155,21 +162,12 @@ async def test_a_new_connection_closed_without_an_answer_is_not_tried_again() ->
 
 @on_both_loops
 async def test_a_kept_connection_closed_after_the_first_byte_is_not_retried() -> None:
-    requests = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
-        await read_request(reader)
-        writer.write(OK)
-        await read_request(reader)
-        requests += 1
-        writer.write(b"H")
-
+    serve = DiesOfTheSecond(b"H")
     async with raw_server(serve) as port, client() as http:
         await send(http, port)
         with pytest.raises(AnswerMalformed, match="middle of the answer"):
             await send(http, port)
-    assert requests == 1
+    assert serve.died == 1
 
 
 @on_both_loops

@@ -17,6 +17,7 @@ from eventing.ports.records import NewRecord, Settlement
 from eventing.testing.channels.harness import event, take
 from eventing_channels.sqlite.channel import SqliteChannel
 from eventing_channels.sqlite.settings import Settings
+from tests.support.storing import stored_at_last
 
 
 async def opened(path: Path, fault: Callable[[str], None] = lambda _step: None, **options: int) -> SqliteChannel:
@@ -202,13 +203,7 @@ async def test_what_was_moved_away_is_used_again_once_it_is_back(what: str, when
     assert channel.health().reason == "StorageUnavailable"
     harmed.set()
     (tmp_path / "aside").rename(moved)
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await channel.append("a", [NewRecord(event("taken"))])
-                break
-            except ChannelUnavailable:
-                await asyncio.sleep(0.02)
+    await stored_at_last(channel, "taken", ChannelUnavailable)
     # Refused before it was written, it is not there; refused after the commit, it is, and is delivered.
     expected = ["taken"] if when == "before" and what == "folder" else ["refused", "taken"]
     assert [record.event.id for record in await take(reader, len(expected))] == expected
