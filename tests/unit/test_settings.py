@@ -64,7 +64,7 @@ def test_the_event_size_is_bounded() -> None:
 def test_the_secrets_folder_must_be_one(tmp_path: Path) -> None:
     Settings(secrets_dir=tmp_path).check()
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file", tmp_path / "none"):
+    for path in (tmp_path / "file", tmp_path / "none", tmp_path / ("x" * 300)):
         assert refusal(Settings(secrets_dir=path)) == f"--secrets-dir {path}: is no folder"
 
 
