@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Awaitable, Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,6 @@ from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 
-ROOT = Path(__file__).parents[2]
 PASSAGES = (1, 3, 8)
 """Which passage of the step kills, one run of the program after the other."""
 KILLS = len(PASSAGES)
@@ -33,8 +33,8 @@ SETTLE_SECONDS = 30
 
 def test_the_lists_hold_every_step_of_the_code() -> None:
     called: set[str] = set()
-    for folder in ("channels/eventing_channels/sqlite", "eventing/dispatch"):
-        for path in (ROOT / folder).glob("*.py"):
+    for package in ("eventing_channels.sqlite", "eventing.dispatch"):
+        for path in Path(str(files(package))).glob("*.py"):
             called.update(re.findall(r'(?:fault\(|passed\(tx.fault, )"([a-z_.]+)"', path.read_text()))
     assert called == {*STORING, *DELIVERING}
 

@@ -103,13 +103,14 @@ HEADERS = st.lists(
 
 @given(HEADERS, st.binary(max_size=20))
 @example([(b"x", b"\x01")], b"")
+@example([(b"x", b"\x7f")], b"")
 def test_what_is_written_is_read_back_as_one_message(headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     try:
         head = RequestWriter().head(START, headers, len(body))
         wire = answer(Response(200, headers, body))
     except ValueError:
         return
-    if any(byte < 32 and byte != 9 for _, value in headers for byte in value):
+    if any((byte < 32 and byte != 9) or byte == 127 for _, value in headers for byte in value):
         return  # other control characters don't end a line; whether a receiver likes them is its affair
     expected = [(name.lower(), value.strip(b" \t")) for name, value in headers]
     found: list[Incoming] = []
