@@ -162,11 +162,17 @@ class JobQueue:
             return not self._appends and not self._others
 
 
-def end_future(future: asyncio.Future[None], error: BaseException | None = None) -> None:
-    """End a future, unless it has ended already."""
+def end_future(
+    future: asyncio.Future[None], error: BaseException | None = None, before: asyncio.Future[None] | None = None
+) -> None:
+    """End a future, unless it has ended already. ``before``: one that has ended for whoever waits for the first. An error that
+    nobody waits for any more, because he was cancelled or the event loop has stopped, is no complaint."""
+    if before is not None:
+        end_future(before)
     if future.done():
         return
     if error is None:
         future.set_result(None)
     else:
         future.set_exception(error)
+        future.exception()

@@ -58,7 +58,6 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="eventing-sqlite-writer", daemon=True)
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._started.add_done_callback(lambda started: started.exception())  # whoever waited may have been cancelled
         self._connection: sqlite3.Connection | None = None
         self._file_id = ""
 
@@ -107,8 +106,7 @@ class Writer:
             self._open_first()
         except BaseException as error:  # noqa: BLE001 (handed to the one who waits)
             self._close_connection()
-            self._tell(end_future, self._ended)
-            self._tell(end_future, self._started, failures.translate(error, self._settings.path))
+            self._tell(end_future, self._started, failures.translate(error, self._settings.path), self._ended)
             return
         self._tell(end_future, self._started)
         try:

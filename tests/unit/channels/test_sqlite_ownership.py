@@ -20,6 +20,7 @@ from eventing.testing.channels.harness import event
 from eventing_channels.sqlite import open_channel
 from eventing_channels.sqlite import ownership as ownership_module
 from eventing_channels.sqlite import writer as writer_module
+from eventing_channels.sqlite.jobs import end_future
 from eventing_channels.sqlite.opening import open_writer
 
 
@@ -136,6 +137,20 @@ def test_an_open_that_fails_after_it_was_cancelled_is_no_error_of_nobody(tmp_pat
     assert unheard == []
     monkeypatch.undo()
     asyncio.run(again())
+
+
+def test_an_error_told_in_the_last_moment_of_the_event_loop_is_no_error_of_nobody() -> None:
+    """No callback of the future runs any more."""
+    unheard: list[str] = []
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, context: unheard.append(context["message"]))
+    started, ended = loop.create_future(), loop.create_future()
+    end_future(started, OSError("no"), ended)
+    assert ended.result() is None
+    loop.close()
+    del started
+    gc.collect()
+    assert unheard == []
 
 
 async def test_a_folder_that_was_away_for_one_look_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
