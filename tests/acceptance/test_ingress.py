@@ -73,6 +73,7 @@ async def delivered(sink: Sink, id_: str) -> tuple[dict[str, str], bytes]:
     return found
 
 
+@pytest.mark.requirement("I1", "I6", "B6", "B7", "F7", "F5")
 async def test_a_binary_event_arrives_as_it_was_sent(engine: EventingProcess, sink: Sink) -> None:
     body = b'{ "n" : 1.0, "n" : 2 }'
     headers = binary("b-1", subject="a%20b", time="2026-01-01T00:00:00.123456789Z", comext="x", partitionkey="p")
@@ -87,7 +88,8 @@ async def test_a_binary_event_arrives_as_it_was_sent(engine: EventingProcess, si
     assert not {"authorization", "cookie"} & got.keys()
 
 
-async def test_a_structured_event(engine: EventingProcess, sink: Sink) -> None:
+@pytest.mark.requirement("I1", "F3")
+async def test_a_structured_event_is_accepted_and_delivered(engine: EventingProcess, sink: Sink) -> None:
     event = structured("s-1", data={"a": [1, None]}, number=5, flag=True)
     assert (await engine.post(STRUCTURED, json.dumps(event).encode())).status == 202
     got, data = await delivered(sink, "s-1")
@@ -97,6 +99,7 @@ async def test_a_structured_event(engine: EventingProcess, sink: Sink) -> None:
     assert got["content-type"] == "application/json"
 
 
+@pytest.mark.requirement("I18")
 async def test_a_batch_is_taken_whole_or_not_at_all(engine: EventingProcess, sink: Sink) -> None:
     assert (await engine.post(BATCH, batch(["x-1", "x-2", "x-3"], data=1))).status == 202
     for id_ in ("x-1", "x-2", "x-3"):
@@ -110,7 +113,8 @@ async def test_a_batch_is_taken_whole_or_not_at_all(engine: EventingProcess, sin
     assert sink.by_id("y-1") is None
 
 
-async def test_version_0_3_stays_0_3(engine: EventingProcess, sink: Sink) -> None:
+@pytest.mark.requirement("I11")
+async def test_an_event_of_version_0_3_is_delivered_as_such(engine: EventingProcess, sink: Sink) -> None:
     assert (await engine.post(binary("old", specversion="0.3"), b"{}")).status == 202
     got, _ = await delivered(sink, "old")
     assert got["ce-specversion"] == "0.3"
@@ -129,6 +133,7 @@ BAD = {
 }
 
 
+@pytest.mark.requirement("I4")
 @pytest.mark.parametrize("what", BAD)
 async def test_a_bad_event_is_400_with_the_reason(what: str, engine: EventingProcess, sink: Sink) -> None:
     headers, body, named = BAD[what]
@@ -142,7 +147,8 @@ async def test_a_bad_event_is_400_with_the_reason(what: str, engine: EventingPro
     assert not sink.requests
 
 
-async def test_methods_and_paths(engine: EventingProcess) -> None:
+@pytest.mark.requirement("I2", "I3", "I5", "I23")
+async def test_methods_and_paths_are_answered_as_knative_does(engine: EventingProcess) -> None:
     for method in ("GET", "PUT", "DELETE", "PATCH"):
         answer = await call(engine.port, method, "/default/default")
         assert answer.status == 405, method
@@ -160,6 +166,7 @@ async def test_methods_and_paths(engine: EventingProcess) -> None:
     assert (await engine.post(event, path="/default/default/")).status == 202
 
 
+@pytest.mark.requirement("I17")
 async def test_an_event_over_the_limit_is_413_and_one_of_64_kib_passes(engine: EventingProcess, sink: Sink) -> None:
     fits = b'"' + b"x" * (64 * 1024 - 2) + b'"'
     assert (await engine.post(binary("fits"), fits)).status == 202

@@ -160,15 +160,17 @@ REFUSED: list[tuple[dict[str, AttributeValue], str]] = [
 ]
 
 
+@pytest.mark.requirement("F5", "F6", "I11", "I16")
 @pytest.mark.parametrize("attributes", ACCEPTED, ids=lambda attributes: ascii(list(attributes.items())[-1]))
-def test_accepted(attributes: dict[str, AttributeValue]) -> None:
+def test_what_the_specification_allows_is_accepted(attributes: dict[str, AttributeValue]) -> None:
     rules.check(Event(attributes))
 
 
+@pytest.mark.requirement("F5", "F6", "I11", "I15", "I16")
 @pytest.mark.parametrize(
     ("attributes", "name"), REFUSED, ids=lambda value: ascii(value)[-40:] if isinstance(value, dict) else None
 )
-def test_refused_by_name_and_rule(attributes: dict[str, AttributeValue], name: str) -> None:
+def test_what_breaks_a_rule_is_refused_by_name_and_rule(attributes: dict[str, AttributeValue], name: str) -> None:
     with pytest.raises(InvalidEvent) as caught:
         rules.check(Event(attributes, b"the payload"))
     message = str(caught.value)
@@ -180,11 +182,13 @@ def test_refused_by_name_and_rule(attributes: dict[str, AttributeValue], name: s
     assert "payload" not in message
 
 
+@pytest.mark.requirement("I16")
 def test_an_empty_name_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="a-z and 0-9"):
         rules.check_name("")
 
 
+@pytest.mark.requirement("F1")
 @pytest.mark.parametrize("value", [None, 1.5, b"x", ["x"], {}])
 def test_other_types_are_refused(value: object) -> None:
     with pytest.raises(InvalidEvent, match="must be a String, an Integer or a Boolean"):
@@ -196,6 +200,7 @@ def test_data_must_be_bytes() -> None:
         rules.check(Event(BASE, "text"))  # type: ignore[arg-type]
 
 
+@pytest.mark.requirement("I4")
 def test_long_values_are_cut_in_messages() -> None:
     with pytest.raises(InvalidEvent) as caught:
         rules.check(Event(BASE | {"source": "x y" * 10_000}))

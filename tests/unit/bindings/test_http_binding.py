@@ -24,6 +24,7 @@ def with_headers(*more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
 # Mode --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("I9")
 @pytest.mark.parametrize(
     ("content_type", "expected"),
     [
@@ -39,11 +40,13 @@ def test_the_content_type_chooses_the_mode(content_type: bytes, expected: int) -
     assert http.decode([(b"content-type", content_type)], body) == [Event(CORE)] * expected
 
 
+@pytest.mark.requirement("I9")
 def test_a_json_event_sent_as_application_json_is_no_event() -> None:
     with pytest.raises(InvalidEvent, match="attribute specversion: is required"):
         http.decode([(b"content-type", b"application/json")], JSON)
 
 
+@pytest.mark.requirement("I9")
 def test_structured_mode_ignores_ce_headers() -> None:
     headers = [
         (b"ce-id", b"other"),
@@ -54,6 +57,7 @@ def test_structured_mode_ignores_ce_headers() -> None:
     assert http.decode(headers, JSON) == [Event(CORE)]
 
 
+@pytest.mark.requirement("I10")
 @pytest.mark.parametrize(
     "content_type", [b"application/cloudevents+avro", b"application/cloudevents", b"application/cloudevents+JSONX"]
 )
@@ -67,11 +71,13 @@ def test_an_unknown_format_is_binary_where_the_headers_make_it_an_event(content_
             http.decode(headers[:missing] + headers[missing + 1 :], b"\x00\x01")
 
 
+@pytest.mark.requirement("I10")
 def test_a_batch_in_an_unknown_format_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="event format 'application/cloudevents-batch\\+avro' is not supported"):
         http.decode(with_headers((b"content-type", b"application/cloudevents-batch+avro")), b"")
 
 
+@pytest.mark.requirement("I18")
 def test_an_empty_batch_has_no_events() -> None:
     assert http.decode([(b"content-type", b"application/cloudevents-batch+json")], b" [ ] ") == []
 
@@ -79,6 +85,7 @@ def test_an_empty_batch_has_no_events() -> None:
 # Binary mode in ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("I1", "F4", "F5", "B7")
 def test_headers_become_attributes_and_the_body_data() -> None:
     headers = [
         (b"host", b"example.com"),
@@ -96,12 +103,14 @@ def test_headers_become_attributes_and_the_body_data() -> None:
     assert event.data == b"\xff\x00"
 
 
+@pytest.mark.requirement("I12")
 def test_no_content_type_and_no_body_stay_absent() -> None:
     (event,) = http.decode(REQUIRED, b"")
     assert event == Event(CORE, None)
     assert http.encode_binary(event) == (REQUIRED, b"")
 
 
+@pytest.mark.requirement("I13")
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -131,6 +140,7 @@ def test_header_values_are_unquoted_and_decoded_once(value: bytes, text: str) ->
     assert event.get("x") == text
 
 
+@pytest.mark.requirement("I13", "I15")
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -165,6 +175,7 @@ def test_header_values_that_are_refused(value: bytes, reason: str) -> None:
             http.decode(with_headers((name, value)), b"")
 
 
+@pytest.mark.requirement("I12")
 def test_a_content_type_is_not_percent_decoded() -> None:
     headers = with_headers((b"content-type", b'text/plain; x="%41"'))
     (event,) = http.decode(headers, b"")
@@ -172,6 +183,7 @@ def test_a_content_type_is_not_percent_decoded() -> None:
     assert http.encode_binary(event)[0] == headers
 
 
+@pytest.mark.requirement("I12", "I16")
 @pytest.mark.parametrize(
     ("header", "attribute", "reason"),
     [
@@ -193,11 +205,13 @@ def test_header_names_that_are_refused(header: bytes, attribute: str, reason: st
     assert caught.value.attribute == attribute
 
 
+@pytest.mark.requirement("I16")
 def test_a_repeated_extension_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="'ce-x' occurs twice"):
         http.decode(with_headers((b"ce-x", b"1"), (b"ce-y", b"1"), (b"ce-x", b"1")), b"")
 
 
+@pytest.mark.requirement("I11")
 @pytest.mark.parametrize("version", [b"0.2", b"1.1", b"", b"1"])
 def test_other_versions_are_refused(version: bytes) -> None:
     with pytest.raises(InvalidEvent) as caught:
@@ -205,6 +219,7 @@ def test_other_versions_are_refused(version: bytes) -> None:
     assert caught.value.attribute == "specversion"
 
 
+@pytest.mark.requirement("I11")
 def test_version_0_3_stays_what_it_is() -> None:
     headers = [(b"ce-specversion", b"0.3"), *REQUIRED[1:], (b"ce-schemaurl", b"/x"), (b"ce-datacontentencoding", b"base64")]
     (event,) = http.decode(headers, b"AAAA")
@@ -216,6 +231,7 @@ def test_version_0_3_stays_what_it_is() -> None:
 # Replies -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R4")
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
@@ -231,11 +247,13 @@ def test_an_answer_without_event(headers: Headers, body: bytes) -> None:
     assert http.decode_reply(headers, body) is None
 
 
+@pytest.mark.requirement("R5")
 def test_an_answer_with_an_event() -> None:
     assert http.decode_reply(REQUIRED, b"x") == Event(CORE, b"x")
     assert http.decode_reply([(b"content-type", b"Application/CloudEvents+json")], JSON) == Event(CORE)
 
 
+@pytest.mark.requirement("R4")
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
@@ -259,6 +277,7 @@ def test_a_malformed_event_in_an_answer_is_an_error(headers: Headers, body: byte
 # Out ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("I14")
 @pytest.mark.parametrize(
     ("value", "header"),
     [
@@ -281,6 +300,7 @@ def test_values_are_percent_encoded(value: AttributeValue, header: bytes) -> Non
     assert body == b""
 
 
+@pytest.mark.requirement("I15")
 @pytest.mark.parametrize(
     "bad",
     [
@@ -300,7 +320,7 @@ def test_control_characters_of_an_unchecked_event_are_encoded() -> None:
     assert http.encode_binary(Event({"x": "a\r\nb\x7f"}))[0] == [(b"ce-x", b"a%0D%0Ab%7F")]
 
 
-def test_structured_mode() -> None:
+def test_structured_mode_has_one_header_and_the_document() -> None:
     headers, body = http.encode_structured(Event(CORE))
     assert headers == [(b"content-type", b"application/cloudevents+json")]
     assert body == JSON
@@ -328,6 +348,7 @@ some_values = st.sampled_from(
 some_bodies = st.binary(max_size=60) | st.sampled_from([JSON, b"[" + JSON + b"]", b"[" * 5000, b"{" + b'"a":{' * 5000])
 
 
+@pytest.mark.requirement("I4", "B7")
 @given(
     st.lists(
         st.tuples(some_names | st.binary(max_size=12).map(lambda name: b"ce-" + name), some_values | st.binary(max_size=12)),

@@ -33,6 +33,7 @@ def refused(body: bytes) -> InvalidEvent:
 # Attributes --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("F1")
 @pytest.mark.parametrize(
     ("member", "value"),
     [
@@ -56,6 +57,7 @@ def test_members_are_attributes_with_their_types(member: str, value: AttributeVa
     assert event == Event(CORE if value is None else CORE | {"x": value})
 
 
+@pytest.mark.requirement("F1", "F6", "I15")
 @pytest.mark.parametrize(
     ("member", "name", "reason"),
     [
@@ -90,13 +92,15 @@ def test_attributes_that_are_refused(member: str, name: str, reason: str) -> Non
     assert reason in str(error)
 
 
+@pytest.mark.requirement("F1", "F6")
 @pytest.mark.parametrize("name", ["specversion", "id", "source", "type"])
 @pytest.mark.parametrize("value", [None, "", 1, True])
-def test_required_attributes(name: str, value: AttributeValue | None) -> None:
+def test_a_required_attribute_that_is_missing_empty_or_no_string_is_refused(name: str, value: AttributeValue | None) -> None:
     assert refused(json.dumps(CORE | {name: value}).encode()).attribute == name
     assert refused(json.dumps({key: text for key, text in CORE.items() if key != name}).encode()).attribute == name
 
 
+@pytest.mark.requirement("I4", "I15", "F1")
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -130,6 +134,7 @@ def test_documents_that_are_refused(body: bytes, reason: str) -> None:
     assert reason in str(refused(body))
 
 
+@pytest.mark.requirement("I16")
 @pytest.mark.parametrize(
     "body",
     [
@@ -168,6 +173,7 @@ def test_it_occurs_twice_exactly_where_a_full_parser_says_so(members: list[tuple
         assert "occurs twice" in str(refused(body))
 
 
+@pytest.mark.requirement("F7")
 def test_members_inside_data_may_repeat() -> None:
     assert json_format.decode(document('"data":{"id":"x","id":"y"}')).data == b'{"id":"x","id":"y"}'
 
@@ -175,6 +181,7 @@ def test_members_inside_data_may_repeat() -> None:
 # Data in -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("F2", "F7")
 @pytest.mark.parametrize(
     "value",
     [
@@ -203,6 +210,7 @@ def test_json_data_is_kept_byte_for_byte(value: str, content_type: str) -> None:
     assert json_format.decode(json_format.encode(event)) == event
 
 
+@pytest.mark.requirement("F2")
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", "application/jsonx", "json/plain", "application/json+xml"]
 )
@@ -214,6 +222,7 @@ def test_other_data_is_a_string(content_type: str) -> None:
         assert refused(document(f'{member},"data":{value}')).attribute == "data"
 
 
+@pytest.mark.requirement("F2", "F3")
 @pytest.mark.parametrize("content_type", [None, "application/json", "image/png"])
 @pytest.mark.parametrize(("text", "data"), [("", b""), ("AP8=", b"\x00\xff"), ("e30=", b"{}"), ("\\u0041AAA", b"\0\0\0")])
 def test_base64_data_says_nothing_about_the_content_type(content_type: str | None, text: str, data: bytes) -> None:
@@ -222,21 +231,25 @@ def test_base64_data_says_nothing_about_the_content_type(content_type: str | Non
     assert event == Event(CORE | {"datacontenttype": content_type} if content_type else CORE, data)
 
 
+@pytest.mark.requirement("F2")
 @pytest.mark.parametrize("value", ['"A"', '"AP8"', '"A P8="', '"-_8="', '"AP8=AP8="', '"é"', "1", "{}", "[]", "true", '"="'])
 def test_bad_base64_is_refused(value: str) -> None:
     assert refused(document(f'"data_base64":{value}')).attribute == "data_base64"
 
 
+@pytest.mark.requirement("F2")
 @pytest.mark.parametrize("data", ["null", "1", '"QQ=="'])
 def test_data_and_data_base64_exclude_each_other(data: str) -> None:
     assert "exclude each other" in str(refused(document(f'"data":{data},"data_base64":"QQ=="')))
 
 
+@pytest.mark.requirement("F1")
 def test_data_base64_null_is_unset() -> None:
     assert json_format.decode(document('"data_base64":null')) == Event(CORE)
     assert json_format.decode(document('"data":1,"data_base64":null')) == Event(JSON, b"1")
 
 
+@pytest.mark.requirement("F2", "F3")
 def test_no_data_is_not_null_and_adds_nothing() -> None:
     assert json_format.decode(document('"x":null')) == Event(CORE, None)
     assert json_format.decode(document('"data":null')) == Event(JSON, b"null")
@@ -247,6 +260,7 @@ def test_no_data_is_not_null_and_adds_nothing() -> None:
 OLD = CORE | {"specversion": "0.3"}
 
 
+@pytest.mark.requirement("I11")
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
@@ -263,12 +277,13 @@ OLD = CORE | {"specversion": "0.3"}
         ('"data_base64":null', Event(OLD)),
     ],
 )
-def test_version_0_3(more: str, expected: Event) -> None:
+def test_version_0_3_is_read_by_its_own_rules(more: str, expected: Event) -> None:
     event = json_format.decode(document(more, "0.3"))
     assert event == expected
     assert json_format.decode(json_format.encode(event)) == expected
 
 
+@pytest.mark.requirement("I11")
 @pytest.mark.parametrize(
     ("more", "name"),
     [
@@ -279,7 +294,7 @@ def test_version_0_3(more: str, expected: Event) -> None:
         ('"schemaurl":"a b"', "schemaurl"),
     ],
 )
-def test_version_0_3_refusals(more: str, name: str) -> None:
+def test_what_version_0_3_does_not_allow_is_refused(more: str, name: str) -> None:
     assert refused(document(more, "0.3")).attribute == name
 
 
@@ -301,6 +316,7 @@ def test_version_0_3_says_base64_only_where_it_is() -> None:
 # Out ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("F2")
 @pytest.mark.parametrize(
     ("content_type", "data", "member"),
     [
@@ -322,14 +338,15 @@ def test_version_0_3_says_base64_only_where_it_is() -> None:
         (None, b"{}", b'"data_base64":"e30="'),
     ],
 )
-def test_data_out(content_type: str | None, data: bytes, member: bytes) -> None:
+def test_data_is_written_as_its_content_type_asks(content_type: str | None, data: bytes, member: bytes) -> None:
     attributes = CORE | {"datacontenttype": content_type} if content_type else CORE
     body = json_format.encode(Event(attributes, data))
     assert body.endswith(b"," + member + b"}")
     assert json_format.decode(body) == Event(attributes, data)
 
 
-def test_attributes_out() -> None:
+@pytest.mark.requirement("B7")
+def test_attributes_are_written_with_their_types() -> None:
     assert json_format.encode(Event(CORE | {"n": 5, "t": True, "s": "5"})) == document('"n":5,"t":true,"s":"5"')
 
 
@@ -341,12 +358,14 @@ def test_a_surrogate_of_an_unchecked_event_is_an_error() -> None:
 # Batch -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch() -> None:
+@pytest.mark.requirement("I18")
+def test_a_batch_has_all_its_events_in_order() -> None:
     body = b" [ " + document('"data":{"a": 1}') + b" , " + document('"data_base64":"AA=="') + b" ] "
     assert json_format.decode_batch(body) == [Event(JSON, b'{"a": 1}'), Event(CORE, b"\0")]
     assert json_format.decode_batch(b"[]") == []
 
 
+@pytest.mark.requirement("I18")
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -372,6 +391,7 @@ def test_a_batch_is_refused_as_a_whole(body: bytes, reason: str) -> None:
     assert reason in str(caught.value)
 
 
+@pytest.mark.requirement("I4")
 @given(st.binary(max_size=80) | st.text(alphabet='{}[]":,\\ud80 atdispecvron10', max_size=80).map(str.encode))
 def test_noise_is_an_event_or_refused(body: bytes) -> None:
     for decode in (json_format.decode, json_format.decode_batch):

@@ -35,6 +35,7 @@ def post() -> Request:
     return Request("POST", "/ns/b", "", headers, body)
 
 
+@pytest.mark.requirement("I7")
 @pytest.mark.parametrize(
     ("error", "counted"),
     [
@@ -56,6 +57,7 @@ async def test_what_is_not_stored_is_a_503(error: Exception, counted: str) -> No
     assert metrics.accepted == 0
 
 
+@pytest.mark.requirement("I7")
 async def test_an_append_that_was_cancelled_is_a_503() -> None:
     metrics = Metrics("test").broker("b", "ns/b")
     ingress = BrokerIngress(Refusing(lambda future: future.cancel()), "b", metrics)  # type: ignore[arg-type]
