@@ -6,10 +6,12 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import unquote
 
 from eventing.bindings import http as binding
 from eventing.dispatch import hops as hop_count
 from eventing.errors import ChannelError, ChannelFull, EventTooLarge, InvalidEvent
+from eventing.policy.pass_through import passed
 from eventing.ports.channel import Channel
 from eventing.ports.http import Handler, Request, Response
 from eventing.ports.records import MAX_HOPS, NewRecord, Position
@@ -44,8 +46,9 @@ class BrokerIngress:
             return refusal(request, 400, str(error), attribute=error.attribute, rule=error.rule)
         if not events:
             return ACCEPTED
-        hops = hop_count.read(request)
-        if not hops:
+        hops, headers = hop_count.read(request), passed(request.headers)
+        records = [NewRecord(event, hop_count.left(event, hops), headers) for event in events]
+        if min(record.hops for record in records) <= 0:
             self._metrics.refuse("hop_limit", len(events))
             return refusal(
                 request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"
@@ -63,7 +66,7 @@ class BrokerIngress:
             if not answer.done():
                 answer.set_result(response)
 
-        self._channel.append(self._uid, [NewRecord(event, hops) for event in events]).add_done_callback(stored)
+        self._channel.append(self._uid, records).add_done_callback(stored)
         return answer
 
     def _stored(self, future: asyncio.Future[Sequence[Position]], events: int, began: float, request: Request) -> Response:
@@ -115,8 +118,12 @@ class Ingress:
                 return refusal(request, 405, f"{path} takes GET and HEAD only", allow=b"GET, HEAD")
             reason = self._ready() if path == "/readyz" else ""
             return refusal(request, 503, reason, retry_after=RETRY_AFTER) if reason else text(200, "ok")
+        if path == "*" and request.method == "OPTIONS":  # of the server as a whole (RFC 9110 section 9.3.7)
+            return Response(200, [(b"allow", b"POST, OPTIONS")])
         if len(path) > 1 and path.endswith("/"):
             path = path[:-1]  # one trailing slash is ignored, as Knative does
+        if "%" in path and "%2f" not in path.lower():  # needless escapes are the same address (RFC 3986 section 6.2.2.2)
+            path = unquote(path)
         handler = self._brokers.get(path) or self._receivers.get(path)
         if handler is not None:
             return handler(request)
@@ -174,4 +181,4 @@ def refusal(
 
 
 def _shown(path: str) -> str:
-    return path if len(path) <= 200 else path[:200] + "..."
+    return ascii(path if len(path) <= 200 else path[:200] + "...")

@@ -221,6 +221,9 @@ async def test_options_consents_to_a_webhook_only_where_it_is_asked(pair: Pair) 
     assert agreed.headers["webhook-allowed-origin"] == "*"
     assert agreed.headers["webhook-allowed-rate"] == "*"
     assert (await options(asked, "/default/nobody")).status == 404
+    server = await options(asked, "*")
+    assert (server.status, server.headers["allow"]) == (200, "POST, OPTIONS")
+    assert not [name for name in server.headers if name.startswith("webhook-")], "nobody consents for all brokers"
     refused = await call(pair.engine.port, "PUT", "/default/default", asked)
     assert refused.status == 405
     assert refused.headers["allow"] == "POST, OPTIONS"
@@ -235,6 +238,9 @@ async def test_an_address_is_a_namespace_and_a_broker(pair: Pair) -> None:
         (b"POST /default/default?a=b&c", 202),
         (b"POST /default/default/?", 202),
         (b"POST http://other.example.com/default/default", 202),
+        (b"POST /%64efault/%64%65fault", 202),
+        (b"POST /default%2Fdefault", 400),
+        (b"POST /default/default%0D%0Aa", 404),
         (b"POST /default/default//", 404),
         (b"POST /default/Default", 404),
         (b"POST /default/other", 404),
