@@ -215,7 +215,10 @@ class BacklogWorker:
             if held is not None:
                 # Its lease lapsed while it waits or runs here (the clock leapt): it goes on under the new one.
                 held.token, held.until = entry.lease.token, entry.lease.until
-            elif lane.removed or lane.stopped or not lane.claimed(Work.claimed(lane, entry, Encoded(entry.record.event))):
+                continue
+            record = entry.record
+            work = Work.claimed(lane, entry, Encoded(record.event, record.headers))
+            if lane.removed or lane.stopped or not lane.claimed(work):
                 refused.append(entry)
         if not refused:
             self.stir(lane)

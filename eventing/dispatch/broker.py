@@ -301,7 +301,8 @@ class BrokerDispatcher:
         at = self._channel.now()
         if lane.bytes + flight.size > self._settings.backlog_bytes and self._dead.has_room():
             # Owed beyond the bound (DATAPATH 9): the newest goes to the dead letters, where a person can bring it back.
-            flight.dead.append(DeadLetter(lane.plan.uid, record.position, record.event, "backlog_full", (), 0, at))
+            letter = DeadLetter(lane.plan.uid, record.position, record.event, "backlog_full", (), 0, at, record.headers)
+            flight.dead.append(letter)
             lane.metrics.dead("backlog_full")
             return
         lane.behind = True

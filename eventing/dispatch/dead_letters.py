@@ -31,7 +31,7 @@ class DeadLetterCount:
 
     def stored(self, letter: DeadLetter) -> None:
         """This letter entered the store."""
-        self._bytes += letter.event.size
+        self._bytes += letter.size
         self._letters[letter.trigger] = self._letters.get(letter.trigger, 0) + 1
 
     async def count(self) -> None:

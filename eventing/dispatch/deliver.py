@@ -142,7 +142,14 @@ class Deliverer:
         if to is None or to.bytes + work.size <= self._backlog_bytes or not self._store_has_room():
             return verdict
         letter = DeadLetter(
-            work.key.trigger, work.key.position, work.record.event, verdict.why, (then.origin,), work.attempts + 1, then.due
+            work.key.trigger,
+            work.key.position,
+            work.record.event,
+            verdict.why,
+            (then.origin,),
+            work.attempts + 1,
+            then.due,
+            work.record.headers,
         )
         return Verdict(dead=(letter,), why=verdict.why)
 
@@ -179,7 +186,7 @@ class Deliverer:
         try:
             message = work.message
             if work.origin is not None:
-                message = Encoded(with_error(work.record.event, work.origin))
+                message = Encoded(with_error(work.record.event, work.origin), work.record.headers)
             return await self._sender.attempt(
                 message,
                 work.record.hops,
@@ -187,6 +194,8 @@ class Deliverer:
                 format_=plan.format,
                 namespace=plan.namespace.encode(),
                 timeout=plan.policy.timeout,
+                # What a dead-letter sink answers is not taken as a reply, so none is asked for.
+                asks_reply=work.lane.kind is Lane.SUBSCRIBER,
             )
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
@@ -252,7 +261,7 @@ class Deliverer:
             flight.handovers.append((verdict.then, to or lane))
         if verdict.replies:
             flight.replies.extend(verdict.replies)
-            self._settler.grow(flight, sum(reply.event.size for reply in verdict.replies))
+            self._settler.grow(flight, sum(reply.size for reply in verdict.replies))
         flight.dead.extend(verdict.dead)
         flight.pending -= 1
         if flight.pending == 0:

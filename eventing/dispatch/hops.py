@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from eventing.event import Event
 from eventing.ports.http import Request
 from eventing.ports.records import MAX_HOPS
 
 HEADER = b"eventing-engine-hops"
+KNATIVE = "knativebrokerttl"
+"""The extension in which Knative's own brokers count."""
 
 
 def header(hops: int) -> tuple[bytes, bytes]:
@@ -20,3 +23,14 @@ def read(request: Request) -> int:
     if value is None or len(value) > 3 or not value.isdigit():
         return MAX_HOPS
     return min(int(value), MAX_HOPS)
+
+
+def left(event: Event, hops: int) -> int:
+    """Hops that an event has left here, of ``hops`` that its request allows: less where it comes from a Knative broker and its
+    count is further down, by one for this broker, as there (pkg/broker/ttl.go). 0 or less: it goes round in a circle."""
+    value = event.get(KNATIVE)
+    if value is None:
+        return hops
+    if type(value) is str and len(value) <= 11 and value.isascii() and value.removeprefix("-").isdigit():
+        value = int(value)
+    return min(hops, value - 1) if type(value) is int else hops

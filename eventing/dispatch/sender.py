@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eventing.bindings import http as binding
+from eventing.bindings.dead_letter import MAX_BODY, extensions_of
 from eventing.dispatch import hops as hop_count
 from eventing.errors import AnswerTooLarge, ChannelError, DeliveryFailed, InvalidEvent
 from eventing.event import Event
@@ -15,35 +16,38 @@ from eventing.policy import retry_after as retry_after_header
 from eventing.policy.outcome import Outcome, classify, heeds_retry_after, may_carry_reply
 from eventing.ports.channel import Channel
 from eventing.ports.http import Headers, Response
-from eventing.ports.records import MAX_HOPS, Failure, NewRecord
+from eventing.ports.records import MAX_HOPS, Failure, NewRecord, PassedHeaders
 from eventing.resources.plan import Target
 from eventing.telemetry.names import status_reason
 
-MAX_FAILURE_BODY = 1024
-"""Bytes of the answer kept with a failure (Knative's `knativeerrordata`)."""
+_ASKS_REPLY = ((b"prefer", b"reply"),)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """``reason``: a short word for metrics, empty on success. ``retry_after``: seconds the answer asked for.
-    ``seconds``: how long it took. ``hop_limited``: refused without being sent, because the hop count ran out."""
+    ``seconds``: how long it took. ``hop_limited``: refused without being sent, because the hop count ran out. ``reply_headers``:
+    what the answer tells to go on with its reply, not filtered. ``unasked``: the answer holds an event that nobody asked for."""
 
     outcome: Outcome
     seconds: float
     reply: Event | None = None
+    reply_headers: Headers = ()
     failure: Failure | None = None
     retry_after: float | None = None
     reason: str = ""
     hop_limited: bool = False
+    unasked: bool = False
 
 
 class Encoded:
-    """An event on its way to one or more subscribers, encoded once per format."""
+    """An event on its way to one or more subscribers, encoded once per format. ``headers`` go along with it."""
 
-    __slots__ = ("_binary", "_structured", "event")
+    __slots__ = ("_binary", "_structured", "event", "headers")
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, headers: PassedHeaders = ()) -> None:
         self.event = event
+        self.headers = headers
         self._binary: tuple[list[tuple[bytes, bytes]], bytes] | None = None
         self._structured: tuple[list[tuple[bytes, bytes]], bytes] | None = None
 
@@ -52,9 +56,11 @@ class Encoded:
         if format_ == "json":
             if self._structured is None:
                 self._structured = binding.encode_structured(self.event)
+                self._structured[0].extend(self.headers)
             return self._structured
         if self._binary is None:
             self._binary = binding.encode_binary(self.event)
+            self._binary[0].extend(self.headers)
         return self._binary
 
 
@@ -74,36 +80,37 @@ class Sender:
         self._wall = wall
 
     async def attempt(
-        self, message: Encoded, hops: int, target: Target, *, format_: str, namespace: bytes, timeout: float
+        self, message: Encoded, hops: int, target: Target, *, format_: str, namespace: bytes, timeout: float, asks_reply: bool
     ) -> Attempt:
-        """POST the event. 200 may carry a reply; a malformed one is a failure (DESIGN, "Decisions")."""
+        """POST the event. Where it ``asks_reply``, 200 may carry one; a malformed one is a failure (DESIGN, "Decisions").
+        Where it doesn't, an event in the answer changes nothing (Knative data plane, "Derived (Reply) Events")."""
         began = time.monotonic()
         if target.broker is not None:
-            return await self._to_broker(message.event, hops, target, began)
+            return await self._to_broker(message, hops, target, began)
         headers, body = message.message(format_)
         try:
             response = await self._client.send(
                 target.url,
-                [*headers, (b"prefer", b"reply"), (b"kn-namespace", namespace), hop_count.header(hops)],
+                [*headers, *(_ASKS_REPLY if asks_reply else ()), (b"kn-namespace", namespace), hop_count.header(hops)],
                 body,
                 timeout=timeout,
                 ca_certs=target.ca_certs,
             )
         except AnswerTooLarge as error:
-            return self._too_large(error, target.url, time.monotonic() - began)
+            return self._too_large(error, target.url, time.monotonic() - began, asks_reply)
         except DeliveryFailed as error:
             failure = Failure(target.url, 0, str(error))
             return Attempt(Outcome.RETRY, time.monotonic() - began, failure=failure, reason=error.reason)
-        return self._judge(response, target.url, time.monotonic() - began)
+        return self._judge(response, target.url, time.monotonic() - began, asks_reply)
 
-    async def _to_broker(self, event: Event, hops: int, target: Target, began: float) -> Attempt:
+    async def _to_broker(self, message: Encoded, hops: int, target: Target, began: float) -> Attempt:
         # Another broker of ours: stored at once, so that the hop count travels and a ring of brokers ends (DATAPATH 8).
         assert target.broker is not None
         if hops <= 1:
             failure = Failure(target.url, 0, f"the event went through {MAX_HOPS} brokers: it goes round in a circle")
             return Attempt(Outcome.REFUSED, time.monotonic() - began, failure=failure, reason="hop_limit", hop_limited=True)
         try:
-            await self._channel.append(target.broker, [NewRecord(event, hops - 1)])
+            await self._channel.append(target.broker, [NewRecord(message.event, hops - 1, message.headers)])
         except (ChannelError, KeyError) as error:
             reason = "no such broker" if isinstance(error, KeyError) else str(error)
             return Attempt(
@@ -111,12 +118,14 @@ class Sender:
             )
         return Attempt(Outcome.DONE, time.monotonic() - began)
 
-    def _judge(self, response: Response, url: str, seconds: float) -> Attempt:
+    def _judge(self, response: Response, url: str, seconds: float, asks_reply: bool) -> Attempt:
         outcome = classify(response.status)
         if outcome is Outcome.DONE:
             if not binding.is_event(response.headers):
                 return Attempt(outcome, seconds)
-            return self._reply(response, url, seconds)
+            if not may_carry_reply(response.status):
+                return Attempt(outcome, seconds)
+            return self._reply(response, url, seconds) if asks_reply else Attempt(outcome, seconds, unasked=True)
         wait: float | None = None
         if heeds_retry_after(response.status):
             value = response.header(b"retry-after")
@@ -125,34 +134,27 @@ class Sender:
         return Attempt(
             outcome,
             seconds,
-            failure=Failure(url, response.status, f"answered {response.status}", response.body[:MAX_FAILURE_BODY]),
+            failure=_failure(url, response, f"answered {response.status}"),
             retry_after=wait,
             reason=status_reason(response.status),
         )
 
-    def _too_large(self, error: AnswerTooLarge, url: str, seconds: float) -> Attempt:
+    def _too_large(self, error: AnswerTooLarge, url: str, seconds: float, asks_reply: bool) -> Attempt:
         """The status decides, as far as it is known; only a reply that can't be taken is refused (DATAPATH 8)."""
         outcome = classify(error.status)
-        if outcome is Outcome.DONE and not (may_carry_reply(error.status) and binding.is_event(error.headers)):
+        if outcome is Outcome.DONE and not (asks_reply and may_carry_reply(error.status) and binding.is_event(error.headers)):
             return Attempt(outcome, seconds)
-        failure = Failure(url, error.status, str(error))
+        failure = Failure(url, error.status, str(error), extensions=extensions_of(error.headers))
         if outcome is Outcome.DONE:
             return Attempt(Outcome.REFUSED, seconds, failure=failure, reason="reply_too_large")
         return Attempt(outcome, seconds, failure=failure, reason=error.reason)
 
     def _reply(self, response: Response, url: str, seconds: float) -> Attempt:
-        if not may_carry_reply(response.status):
-            return Attempt(Outcome.DONE, seconds)
         try:
             event = binding.decode_reply(response.headers, response.body)
         except InvalidEvent as error:
-            body = response.body[:MAX_FAILURE_BODY]
-            return Attempt(
-                Outcome.RETRY,
-                seconds,
-                failure=Failure(url, response.status, f"the reply is no valid event: {error}", body),
-                reason="reply_invalid",
-            )
+            failure = _failure(url, response, f"the reply is no valid event: {error}")
+            return Attempt(Outcome.RETRY, seconds, failure=failure, reason="reply_invalid")
         if event is not None and len(event.data or b"") > self._max_reply:
             return Attempt(
                 Outcome.REFUSED,
@@ -160,4 +162,8 @@ class Sender:
                 failure=Failure(url, response.status, f"the reply is larger than {self._max_reply} bytes"),
                 reason="reply_too_large",
             )
-        return Attempt(Outcome.DONE, seconds, reply=event)
+        return Attempt(Outcome.DONE, seconds, reply=event, reply_headers=response.headers)
+
+
+def _failure(url: str, response: Response, reason: str) -> Failure:
+    return Failure(url, response.status, reason, response.body[:MAX_BODY], extensions_of(response.headers))

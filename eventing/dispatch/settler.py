@@ -34,7 +34,7 @@ class Result:
     @property
     def weight(self) -> int:
         """Bytes that this result alone keeps in memory."""
-        return sum(reply.event.size for reply in self.result.replies) + sum(letter.event.size for letter in self.result.dead)
+        return sum(reply.size for reply in self.result.replies) + sum(letter.size for letter in self.result.dead)
 
 
 class Settler:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eventing.dispatch.sender import Attempt
+from eventing.policy import pass_through
 from eventing.policy.outcome import Outcome
 from eventing.policy.retry import Retry, next_step
 from eventing.ports.records import DeadLetter, EntryKey, Failure, Lane, NewEntry, NewRecord, Record
@@ -38,14 +39,15 @@ def judge(
 ) -> Verdict:
     """``attempts``: those counted before this one; ``now``: the channel's clock."""
     if attempt.outcome is Outcome.DONE:
+        if attempt.unasked:
+            return Verdict(dropped_reply="from_dead_letter_sink")
         if attempt.reply is None:
             return Verdict()
-        if key.lane is Lane.DEAD_LETTER:
-            return Verdict(dropped_reply="from_dead_letter_sink")
         # The reply has the cause's count less one, whatever it carries itself (DATAPATH 8).
         if record.hops <= 1:
             return Verdict(dropped_reply="hop_limit")
-        return Verdict(replies=(NewRecord(attempt.reply, record.hops - 1),))
+        headers = pass_through.of_reply(attempt.reply_headers, record.headers)
+        return Verdict(replies=(NewRecord(attempt.reply, record.hops - 1, headers),))
     assert attempt.failure is not None
     if attempt.hop_limited and key.lane is Lane.SUBSCRIBER:
         return Verdict(dropped=True)
@@ -75,5 +77,5 @@ def give_up(
         lane_key = EntryKey(key.trigger, key.position, Lane.DEAD_LETTER)
         return Verdict(then=NewEntry(lane_key, now, origin=failure), why=why)
     failures = (failure,) if origin is None else (origin, failure)
-    letter = DeadLetter(key.trigger, key.position, record.event, why, failures, attempts, now)
+    letter = DeadLetter(key.trigger, key.position, record.event, why, failures, attempts, now, record.headers)
     return Verdict(dead=(letter,), why=why)

@@ -22,7 +22,7 @@ class Flight:
     def __init__(self, record: Record, read_at: float) -> None:
         self.record = record
         self.read_at = read_at
-        self.size = self.event_size = record.event.size
+        self.size = self.event_size = record.size
         self.pending = 0
         self.works: list[Work] = []
         self.handovers: list[tuple[NewEntry, DeliveryLane]] = []
@@ -33,7 +33,7 @@ class Flight:
     def encoded(self) -> Encoded:
         """Shared by all deliveries of this event: it is encoded once."""
         if self.message is None:
-            self.message = Encoded(self.record.event)
+            self.message = Encoded(self.record.event, self.record.headers)
         return self.message
 
     def release(self) -> None:
@@ -109,4 +109,4 @@ class Work:
 
     @classmethod
     def claimed(cls, lane: DeliveryLane, entry: Entry, message: Encoded) -> Work:
-        return cls(lane, entry.key, entry.record, message, entry.record.event.size, entry=entry)
+        return cls(lane, entry.key, entry.record, message, entry.record.size, entry=entry)

@@ -16,23 +16,48 @@ packs its own coordinates into it (SQLite the row, Redis milliseconds and sequen
 MAX_HOPS = 255
 """Hop count of an event that entered from outside (Knative's default for `knativebrokerttl`)."""
 
+PassedHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""HTTP headers that came with an event and go on with it, name in lower case and value (`policy.pass_through`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """An event on its way into a broker's log. ``hops``: how many more brokers it may pass; kept beside the event."""
+    """An event on its way into a broker's log. ``hops``: how many more brokers it may pass; ``headers``: what goes along with
+    each of its deliveries. Both are kept beside the event."""
 
     event: Event
     hops: int = MAX_HOPS
+    headers: PassedHeaders = ()
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes it holds in memory."""
+        return size_of(self.event, self.headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event read from a broker's log. ``appended``: when it was stored, seconds since the epoch on the channel's clock."""
+    """An event read from a broker's log. ``appended``: when it was stored, seconds since the epoch on the channel's clock.
+    ``headers`` as in `NewRecord`."""
 
     position: Position
     event: Event
     hops: int
     appended: float
+    headers: PassedHeaders = ()
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes it holds in memory."""
+        return size_of(self.event, self.headers)
+
+
+def size_of(event: Event, headers: PassedHeaders) -> int:
+    """Approximate bytes that an event and the headers beside it hold in memory."""
+    size = event.size
+    for name, value in headers:
+        size += len(name) + len(value) + 8
+    return size
 
 
 class Lane(IntEnum):
@@ -45,12 +70,14 @@ class Lane(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a delivery failed last. ``destination``: the URL tried. ``code``: the HTTP status, 0 where there was no answer.
-    ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024."""
+    ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024. ``extensions``: attributes that
+    the answer asks to have on the dead letter (`bindings.dead_letter`)."""
 
     destination: str
     code: int
     reason: str
     body: bytes = b""
+    extensions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +134,7 @@ class DeadLetter:
     """An event given up on for one trigger, kept in the built-in store with a copy of the event.
 
     ``failures``: the subscriber's, then the dead-letter sink's if one was tried. ``why``: `exhausted`, `refused`,
-    `expired_age`, `backlog_full`, ... a short stable word.
+    `expired_age`, `backlog_full`, ... a short stable word. ``headers``: those beside the event, see `NewRecord`.
     """
 
     trigger: str
@@ -117,6 +144,12 @@ class DeadLetter:
     failures: Sequence[Failure]
     attempts: int
     at: float
+    headers: PassedHeaders = ()
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes it holds in memory, without the failures."""
+        return size_of(self.event, self.headers)
 
 
 @dataclass(frozen=True, slots=True)

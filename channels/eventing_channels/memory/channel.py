@@ -89,7 +89,7 @@ class MemoryChannel:
         try:
             log = self._log(broker)
             bytes_ = self._bytes
-            if bytes_ + sum(record.event.size + OVERHEAD for record in records) > self._max_bytes:
+            if bytes_ + sum(record.size + OVERHEAD for record in records) > self._max_bytes:
                 raise ChannelFull(self._full(bytes_))
             future.set_result(log.append(records, self.now()))
         except (ChannelError, KeyError) as error:
@@ -148,7 +148,7 @@ class MemoryChannel:
             self._context.log("hand-over of an event that is no longer kept", {"trigger": entry.key.trigger})
             return
         lane = log.lanes.setdefault((entry.key.trigger, int(entry.key.lane)), LaneStore())
-        if lane.insert(entry, record.event.size + OVERHEAD):
+        if lane.insert(entry, record.size + OVERHEAD):
             log.refer(entry.key.position)
 
     @property

@@ -29,7 +29,7 @@ class MemoryDeadLetters:
             self._known.add(identity)
             number = next(self._numbers)
             self._letters[number] = StoredDeadLetter(number, broker, letter)
-            self._bytes[broker] = self._bytes.get(broker, 0) + letter.event.size
+            self._bytes[broker] = self._bytes.get(broker, 0) + letter.size
 
     async def count(self, broker: str) -> dict[str, int]:
         self._check_open()
@@ -72,4 +72,4 @@ class MemoryDeadLetters:
     def _forget(self, stored: StoredDeadLetter) -> None:
         del self._letters[stored.number]
         self._known.discard((stored.broker, stored.letter.trigger, stored.letter.position))
-        self._bytes[stored.broker] -= stored.letter.event.size
+        self._bytes[stored.broker] -= stored.letter.size

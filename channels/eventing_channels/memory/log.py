@@ -33,8 +33,8 @@ class LogStore:
         positions = []
         for new in records:
             self.last += 1
-            self.records[self.last] = Record(self.last, new.event, new.hops, now)
-            self.bytes += new.event.size + OVERHEAD
+            self.records[self.last] = Record(self.last, new.event, new.hops, now, new.headers)
+            self.bytes += new.size + OVERHEAD
             positions.append(self.last)
         for reader in self.readers.values():
             reader.wake()
@@ -70,7 +70,7 @@ class LogStore:
 
     def _forget(self, position: Position) -> None:
         record = self.records.pop(position)
-        self.bytes -= record.event.size + OVERHEAD
+        self.bytes -= record.size + OVERHEAD
 
 
 class MemoryReader:
@@ -115,7 +115,7 @@ class MemoryReader:
         size = 0
         while len(given) < limit and self._watermark.last < self._log.last:
             record = self._log.records[self._watermark.last + 1]
-            size += record.event.size
+            size += record.size
             if given and size > max_bytes:
                 break
             if self._watermark.give(record.position):

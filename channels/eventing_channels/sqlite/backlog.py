@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from eventing.bindings.storage import decode
+from eventing.bindings.storage import decode, decode_whole
 from eventing.ports.backlog import BacklogState, Claim, EntryView
 from eventing.ports.records import Entry, EntryKey, EntryLease, Lane, Position, Record
 from eventing_channels.sqlite import entries
@@ -291,7 +291,8 @@ def _load(connection: sqlite3.Connection, taken: _Taken, trigger: str, lane: Lan
             continue
         due, attempts, detail, appended, hops, head, data = row
         key, failure, origin = decode_detail(detail)
-        record = Record(position, decode(head, data), hops, appended)
+        event, headers = decode_whole(head, data)
+        record = Record(position, event, hops, appended, headers)
         lease = EntryLease(f"{token}-{position}", until)
         claimed.append(Entry(EntryKey(trigger, position, lane), record, due, attempts, lease, key, failure, origin))
     return claimed

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from eventing.bindings.storage import decode
+from eventing.bindings.storage import decode_whole
 from eventing.ports.dead_letters import StoredDeadLetter
 from eventing.ports.records import DeadLetter
 from eventing_channels.sqlite.detail import decode_failures
@@ -117,9 +117,9 @@ def _page(connection: sqlite3.Connection, broker: str, trigger: str | None, limi
         f" WHERE broker = ?{condition} AND number > ? ORDER BY number LIMIT ?",
         (broker, after, limit) if trigger is None else (broker, trigger, after, limit),
     )
-    return [
-        StoredDeadLetter(
-            number, broker, DeadLetter(of, position, decode(head, data), why, decode_failures(failures), attempts, at)
-        )
-        for number, of, position, head, data, why, failures, attempts, at in rows
-    ]
+    page = []
+    for number, of, position, head, data, why, failures, attempts, at in rows:
+        event, headers = decode_whole(head, data)
+        letter = DeadLetter(of, position, event, why, decode_failures(failures), attempts, at, headers)
+        page.append(StoredDeadLetter(number, broker, letter))
+    return page

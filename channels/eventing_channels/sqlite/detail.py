@@ -11,7 +11,18 @@ from eventing.ports.records import Failure, NewEntry
 BODY = 1024
 """Bytes kept of a failing answer's body (see `Failure`)."""
 
-_Failure = tuple[str, int, str, bytes]
+_Packed = tuple[str, int, str, bytes] | tuple[str, int, str, bytes, tuple[tuple[str, str], ...]]
+
+
+class _Failure(msgspec.Struct, array_like=True):
+    """As stored: an array of four, of five only where the answer asked for extensions, which older programs can't read."""
+
+    destination: str
+    code: int
+    reason: str
+    body: bytes
+    extensions: tuple[tuple[str, str], ...] = ()
+
 
 _encoder = msgspec.msgpack.Encoder()
 _detail = msgspec.msgpack.Decoder(tuple[str | None, _Failure | None, _Failure | None])
@@ -37,13 +48,14 @@ def encode_failures(failures: Sequence[Failure]) -> bytes:
 
 
 def decode_failures(stored: bytes) -> tuple[Failure, ...]:
-    return tuple(Failure(*failure) for failure in _failures.decode(stored))
+    return tuple(_made(failure) for failure in _failures.decode(stored))
 
 
-def _pack(failure: Failure | None) -> _Failure | None:
+def _pack(failure: Failure | None) -> _Packed | None:
     if failure is None:
         return None
-    return (_text(failure.destination), failure.code, _text(failure.reason), failure.body[:BODY])
+    packed = (_text(failure.destination), failure.code, _text(failure.reason), failure.body[:BODY])
+    return (*packed, failure.extensions) if failure.extensions else packed
 
 
 def _text(text: str) -> str:
@@ -52,4 +64,8 @@ def _text(text: str) -> str:
 
 
 def _unpack(failure: _Failure | None) -> Failure | None:
-    return Failure(*failure) if failure is not None else None
+    return _made(failure) if failure is not None else None
+
+
+def _made(stored: _Failure) -> Failure:
+    return Failure(stored.destination, stored.code, stored.reason, stored.body, stored.extensions)

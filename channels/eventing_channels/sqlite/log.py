@@ -24,7 +24,7 @@ ROW_OVERHEAD = 32
 def encode(records: Sequence[NewRecord]) -> list[Encoded]:
     encoded: list[Encoded] = []
     for record in records:
-        head, data = encode_head(record.event), record.event.data
+        head, data = encode_head(record.event, record.headers), record.event.data
         encoded.append((record, head, len(head) + (len(data) if data is not None else 0) + ROW_OVERHEAD))
     return encoded
 
@@ -39,7 +39,7 @@ def store(tx: Transaction, broker: BrokerBook, encoded: Sequence[Encoded]) -> ra
     for record, head, size in encoded:
         position += 1
         rows.append((position, tx.now, record.hops, head, record.event.data))
-        published.append(Record(position, record.event, record.hops, tx.now))
+        published.append(Record(position, record.event, record.hops, tx.now, record.headers))
         broker.bytes += size
     broker.last = position
     tx.connection.executemany(f"INSERT INTO log_{broker.number} VALUES(?, ?, ?, ?, ?)", rows)

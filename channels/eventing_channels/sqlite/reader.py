@@ -13,7 +13,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from eventing.bindings.storage import decode
+from eventing.bindings.storage import decode_whole
 from eventing.errors import ChannelClosed
 from eventing.ports.records import Position, Record
 from eventing.ports.watermark import Watermark
@@ -124,12 +124,12 @@ class SqliteReader:
     def let_go(self) -> None:
         """What follows the queue is read from disk."""
         self._held = False
-        self._queued_bytes -= sum(record.event.size for record in self._behind)
+        self._queued_bytes -= sum(record.size for record in self._behind)
         self._behind.clear()
         self._wake.set()
 
     def _take(self, target: deque[Record], records: Sequence[Record]) -> None:
-        size = sum(record.event.size for record in records)
+        size = sum(record.size for record in records)
         if len(self._queue) + len(self._behind) + len(records) > self._max_records or self._queued_bytes + size > self._max_bytes:
             self.let_go()
             return
@@ -143,11 +143,11 @@ class SqliteReader:
         size = 0
         while self._queue and len(given) < limit:
             record = self._queue[0]
-            size += record.event.size
+            size += record.size
             if given and size > max_bytes:
                 break
             self._queue.popleft()
-            self._queued_bytes -= record.event.size
+            self._queued_bytes -= record.size
             if self._watermark.give(record.position):
                 given.append(record)
         return given
@@ -170,7 +170,7 @@ class SqliteReader:
         if not whole:
             self.let_go()
         self._queue.extend(records)
-        self._queued_bytes += sum(record.event.size for record in records)
+        self._queued_bytes += sum(record.size for record in records)
         self._reached = upto if whole else records[-1].position
         if self._behind:
             self._queue.extend(self._behind)
@@ -194,7 +194,8 @@ def _decode(rows: Iterable[tuple[int, float, int, bytes, bytes | None]], limit: 
     for position, appended, hops, head, data in rows:
         if len(records) >= limit or (records and size >= max_bytes):
             return records, False
-        record = Record(position, decode(head, data), hops, appended)
-        size += record.event.size
+        event, headers = decode_whole(head, data)
+        record = Record(position, event, hops, appended, headers)
+        size += record.size
         records.append(record)
     return records, True

@@ -34,7 +34,7 @@ class _Result:
 
 
 def _encode_dead(letters: Sequence[DeadLetter]) -> list[_Dead]:
-    return [_Dead(letter, encode_head(letter.event), encode_failures(letter.failures)) for letter in letters]
+    return [_Dead(letter, encode_head(letter.event, letter.headers), encode_failures(letter.failures)) for letter in letters]
 
 
 class Settle(Job):
