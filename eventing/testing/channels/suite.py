@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from eventing.testing.channels.backlog import BacklogTests
 from eventing.testing.channels.documents import DocumentTests
+from eventing.testing.channels.events import EventTests
 from eventing.testing.channels.harness import Harness
 from eventing.testing.channels.leases import LeaseTests
 from eventing.testing.channels.letters import DeadLetterTests
@@ -19,7 +20,7 @@ from eventing.testing.channels.settle import SettleTests
 
 
 class ChannelSuite(
-    LogTests, SettleTests, BacklogTests, DeadLetterTests, RetentionTests, DocumentTests, LeaseTests, LifecycleTests
+    LogTests, EventTests, SettleTests, BacklogTests, DeadLetterTests, RetentionTests, DocumentTests, LeaseTests, LifecycleTests
 ):
     """Subclass it as `Test...` and give it a `channel_harness` fixture."""
 
