@@ -25,3 +25,15 @@ def refuse(reason: str, *, field: str = "") -> PydanticCustomError:
     spelled in the manifest (`uri`, `extensions.id`), for validators that look at several fields at once.
     """
     return PydanticCustomError("refused", "{reason}", {"reason": reason, "field": field})
+
+
+def or_none(value: object) -> object:
+    """For optional text, before it is validated: to Kubernetes an empty string is a field that is not there."""
+    return None if value == "" else value
+
+
+def given(value: object) -> object:
+    """For required text, before it is validated. Raises what Knative says where it is null or empty."""
+    if value is None or value == "":
+        raise refuse("missing field(s)")
+    return value

@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import ssl
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from eventing.kinds.base import KindModel, refuse
+from eventing.kinds.base import KindModel, given, or_none, refuse
 from eventing.kinds.names import Label, Subdomain
 from eventing.kinds.uri import split_uri
 
+_IN_FULL = "; write it in full, as http://HOST:PORT/PATH"
+
+OptionalText = Annotated[str | None, BeforeValidator(or_none)]
+
 
 class KReference(KindModel):
-    """A reference to an object by kind and name (Knative eventing control plane, "Destination").
+    """A reference to an object by kind and name (Knative eventing control plane, "Destination"; `KReference.Validate`).
 
     ``namespace``: that of the referring object where None. ``group`` may stand in place of ``apiVersion``, as Knative's
-    kreference-group feature has it. ``address``, the name of one of several addresses, is refused: objects here have one.
+    kreference-group feature has it. ``address``: the name of one of the object's addresses; the first where None.
     """
 
-    kind: str = Field(min_length=1)
-    name: Subdomain
-    namespace: Label | None = None
-    api_version: str | None = Field(default=None, min_length=1)
-    group: str | None = Field(default=None, min_length=1)
-    address: str | None = None
+    kind: Annotated[str, BeforeValidator(given)]
+    name: Annotated[Subdomain, BeforeValidator(given)]
+    namespace: Annotated[Label | None, BeforeValidator(or_none)] = None
+    group: OptionalText = None
+    api_version: OptionalText = Field(default=None, validate_default=True)
+    address: OptionalText = None
 
-    @field_validator("address")
+    @field_validator("api_version")
     @classmethod
-    def _single(cls, value: str | None) -> str | None:
-        if value is not None:
-            raise refuse("not supported: every object here has one address")
+    def _versioned(cls, value: str | None, info: ValidationInfo) -> str | None:
+        group = info.data.get("group")
+        if value is None and group is None:
+            raise refuse("missing field(s)")
+        if value is not None and group is not None and value.rpartition("/")[0] != group:
+            raise refuse("both apiVersion and group are specified and they refer to different API groups")
         return value
-
-    @model_validator(mode="after")
-    def _versioned(self) -> KReference:
-        if self.api_version is None and self.group is None:
-            raise refuse("missing field(s): apiVersion", field="apiVersion")
-        if self.api_version is not None and self.group is not None:
-            raise refuse("expected exactly one, got both: apiVersion, group")
-        return self
 
     @property
     def api_group(self) -> str:
@@ -56,9 +56,16 @@ class Destination(KindModel):
     """
 
     ref: KReference | None = None
-    uri: str | None = None
+    uri: Annotated[str | None, BeforeValidator(or_none)] = None
     ca_certs: str | None = Field(default=None, alias="CACerts")
-    audience: str | None = None
+    audience: OptionalText = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_only_its_uri(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise refuse("must be a mapping with uri or ref, not a string")
+        return value
 
     @model_validator(mode="after")
     def _resolvable(self) -> Destination:
@@ -73,7 +80,7 @@ class Destination(KindModel):
             if host:
                 raise refuse("must not name a host when ref is present", field="uri")
         elif not scheme or not host:
-            raise refuse("relative URI is not allowed when ref is absent", field="uri")
+            raise refuse(f"relative URI is not allowed when ref is absent{_IN_FULL}", field="uri")
         elif scheme not in {"http", "https"}:
             raise refuse(f"must be an http or https URL, not {scheme[:20]!r}", field="uri")
         return self

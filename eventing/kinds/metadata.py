@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from eventing.kinds.base import KindModel
+from eventing.kinds.base import KindModel, given
 from eventing.kinds.names import Label, Subdomain
 
 DEFAULT_NAMESPACE = "default"
+
+
+def _or_default(value: object) -> object:
+    return DEFAULT_NAMESPACE if value is None or value == "" else value
 
 
 class ObjectMeta(KindModel):
@@ -20,8 +26,8 @@ class ObjectMeta(KindModel):
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True, strict=True)
 
-    name: Subdomain
-    namespace: Label = DEFAULT_NAMESPACE
+    name: Annotated[Subdomain, BeforeValidator(given)]
+    namespace: Annotated[Label, BeforeValidator(_or_default)] = DEFAULT_NAMESPACE
     labels: dict[str, str] | None = Field(default=None)
     annotations: dict[str, str] | None = Field(default=None)
 

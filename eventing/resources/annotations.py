@@ -19,6 +19,7 @@ DELIVERY_ORDER = "kafka.eventing.knative.dev/delivery.order"
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 DEPENDENCY = "knative.dev/dependency"
 INJECTION = "eventing.knative.dev/injection"
+_NO_REFERENCE = "must be an object reference as JSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class AnnotationFault:
     label: bool = False
 
 
-def options(kind: ResourceKind, meta: ObjectMeta) -> tuple[TriggerOptions, list[AnnotationFault]]:
-    """What the annotations say, and what is wrong with them."""
+def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tuple[TriggerOptions, list[AnnotationFault]]:
+    """What the annotations say, and what is wrong with them. ``broker``: `spec.broker` of a Trigger as it is written."""
     faults = [
         AnnotationFault(name, f"must be an annotation: a label under {PREFIX} has no meaning", label=True)
         for name in meta.labels or {}
@@ -54,8 +55,8 @@ def options(kind: ResourceKind, meta: ObjectMeta) -> tuple[TriggerOptions, list[
             reason = _unknown(name, kind, known)
         elif name == DELIVERY_ORDER:
             reason = _order(value)
-        elif name == INJECTION and kind is TRIGGER and value not in {"enabled", "disabled"}:
-            reason = 'invalid value: must be "enabled" or "disabled"'
+        elif name == INJECTION and kind is TRIGGER:
+            reason = _injection(value, broker)
         elif name == DEPENDENCY and kind is TRIGGER:
             found = dependency(meta)
             reason = found if isinstance(found, str) else ""
@@ -73,16 +74,18 @@ def dependency(meta: ObjectMeta) -> Key | str | None:
     try:
         reference = json.loads(text)
     except (ValueError, RecursionError):
-        return "must be an object reference as JSON"
+        return _NO_REFERENCE
     if not isinstance(reference, Mapping):
-        return "must be an object reference as JSON"
-    values = {name: reference.get(name) for name in ("apiVersion", "kind", "name")}
-    for name, value in values.items():
-        if not isinstance(value, str) or not value:
-            return f"missing field(s): {name}"
-    namespace = reference.get("namespace") or meta.namespace
-    if namespace != meta.namespace:
-        return f"namespace must be empty or the trigger's own, {meta.namespace}"
+        return _NO_REFERENCE
+    values = {name: reference.get(name) for name in ("apiVersion", "kind", "name", "namespace")}
+    wrong = [name for name, value in values.items() if not isinstance(value, str | None)]
+    if wrong:
+        return f"{_NO_REFERENCE}: {wrong[0]} must be a string"
+    missing = [name for name, value in values.items() if not value and name != "namespace"]
+    if missing:
+        return f"missing field(s): {', '.join(missing)}"
+    if (values["namespace"] or meta.namespace) != meta.namespace:
+        return f"namespace must be empty or equal to the trigger's namespace {meta.namespace!r}"
     return Key(str(values["apiVersion"]).rpartition("/")[0], str(values["kind"]), meta.namespace, str(values["name"]))
 
 
@@ -91,6 +94,13 @@ def _count(value: str) -> int | None:
         return None
     number = int(value)
     return number if 1 <= number <= 10_000 else None
+
+
+def _injection(value: str, broker: object) -> str:
+    """As Knative checks it on a Trigger (`validateInjectionAnnotation`)."""
+    if value not in {"enabled", "disabled"}:
+        return f'invalid value: {value[:40]!r}, must be "enabled" or "disabled"'
+    return "" if broker == "default" else "is only used where spec.broker is 'default'"
 
 
 def _order(value: str) -> str:

@@ -42,7 +42,7 @@ class Conditions:
         *,
         severity: Literal["", "Warning", "Info"] = "",
     ) -> None:
-        """Set a condition; None is Unknown. One with a severity has no say in Ready."""
+        """Set a condition; None is Unknown. One with a severity has no say in Ready. ``reason``: one word in CamelCase."""
         word = "Unknown" if status is None else "True" if status else "False"
         before = self._before.get(type_)
         since = before["lastTransitionTime"] if before is not None and before["status"] == word else self._now

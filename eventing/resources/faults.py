@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from eventing.resources.nodes import Path
@@ -114,11 +115,13 @@ def _real(loc: tuple[int | str, ...], value: object) -> Path:
     path: list[str | int] = []
     for index, step in enumerate(loc):
         if isinstance(value, Mapping) and isinstance(step, str):
-            if step in value:
+            known = step in value
+            if known:
                 value = value[step]
             elif index + 1 < len(loc) or step == "[key]":
                 continue
-            path.append(step)
+            # A field that is checked though it isn't given is called by its name in Python.
+            path.append(step if known or "_" not in step else to_camel(step))
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
             path.append(step)

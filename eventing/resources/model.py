@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 from eventing.filters import Filter
-from eventing.kinds.base import KindModel, refuse
+from eventing.kinds.base import KindModel, given, or_none, refuse
 from eventing.kinds.delivery import DeliverySpec
-from eventing.kinds.destination import Destination, KReference
+from eventing.kinds.destination import Destination, KReference, OptionalText
 from eventing.kinds.metadata import ObjectMeta
 from eventing.kinds.names import Subdomain
 from eventing.kinds.uri import split_uri
-from eventing.resources.kind_table import EVENTING, Key, ResourceKind
+from eventing.resources.kind_table import BROKER, EVENTING, Key, ResourceKind
+
+
+def _or_empty(value: object) -> object:
+    """To Kubernetes a Destination that is missing is an empty one."""
+    return {} if value is None else value
 
 
 class BrokerSpec(KindModel):
@@ -24,6 +29,55 @@ class BrokerSpec(KindModel):
 
     config: KReference | None = None
     delivery: DeliverySpec | None = None
+
+
+class BrokerReference(KindModel):
+    """`spec.brokerRef` of a Trigger. Knative looks at the name alone; what else is given must not say anything else.
+
+    ``namespace`` is refused, as by Knative without its feature cross-namespace-event-links.
+    """
+
+    name: Annotated[Subdomain, BeforeValidator(given)]
+    kind: OptionalText = None
+    api_version: OptionalText = None
+    group: OptionalText = None
+    namespace: OptionalText = None
+    address: OptionalText = None
+
+    @field_validator("kind")
+    @classmethod
+    def _a_broker(cls, value: str | None) -> str | None:
+        if value not in {None, BROKER.kind}:
+            raise refuse(f"must refer to kind {BROKER.kind} of {EVENTING}")
+        return value
+
+    @field_validator("api_version")
+    @classmethod
+    def _served(cls, value: str | None) -> str | None:
+        if value not in {None, BROKER.api_version}:
+            raise refuse(f"must refer to kind {BROKER.kind} of {EVENTING}: its apiVersion is {BROKER.api_version}")
+        return value
+
+    @field_validator("group")
+    @classmethod
+    def _in_group(cls, value: str | None) -> str | None:
+        if value not in {None, EVENTING}:
+            raise refuse(f"must refer to kind {BROKER.kind} of {EVENTING}")
+        return value
+
+    @field_validator("namespace")
+    @classmethod
+    def _own_namespace(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise refuse("must not set the field(s): the broker is in the trigger's namespace")
+        return value
+
+    @field_validator("address")
+    @classmethod
+    def _no_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise refuse("must not set the field(s): a trigger needs no address of its broker")
+        return value
 
 
 class TriggerFilter(KindModel):
@@ -35,27 +89,22 @@ class TriggerFilter(KindModel):
 class TriggerSpec(KindModel):
     """`eventing.knative.dev/v1` Trigger. ``filters`` is kept as written: `eventing.filters` compiles it."""
 
-    broker: str | None = None
-    broker_ref: KReference | None = None
+    broker_ref: BrokerReference | None = None
+    broker: Annotated[str | None, BeforeValidator(or_none)] = Field(default=None, validate_default=True)
     filter: TriggerFilter | None = None
     filters: list[Any] | None = None
-    subscriber: Destination
+    subscriber: Annotated[Destination, BeforeValidator(_or_empty)] = Field(default=None, validate_default=True)
     delivery: DeliverySpec | None = None
 
-    @model_validator(mode="after")
-    def _one_broker(self) -> TriggerSpec:
-        reference = self.broker_ref
-        if reference is None:
-            if not self.broker:
-                raise refuse("missing field(s)", field="broker")
-            return self
-        if self.broker:
+    @field_validator("broker")
+    @classmethod
+    def _one_broker(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # A reference that is refused is not in the data: then that is told, and no more.
+        if value is None and info.data.get("broker_ref", ...) is None:
+            raise refuse("missing field(s)")
+        if value is not None and info.data.get("broker_ref") is not None:
             raise refuse("expected exactly one, got both: broker, brokerRef")
-        if reference.namespace is not None:
-            raise refuse("must not set the field(s): the broker is in the trigger's namespace", field="brokerRef.namespace")
-        if reference.kind != "Broker" or reference.api_group != EVENTING:
-            raise refuse(f"must refer to kind Broker of {EVENTING}", field="brokerRef")
-        return self
+        return value
 
     @property
     def broker_name(self) -> str:
@@ -84,13 +133,12 @@ class ServiceSpec(_Tolerant):
         split_uri(f"http://{name}/")
         return name
 
-    @property
-    def url(self) -> str:
-        """https where the first port is 443 or named so."""
+    def url(self, *, tls: bool = False) -> str:
+        """https where the first port is 443 or named so, or where ``tls`` wants it."""
         if not self.ports:
-            return f"http://{self.external_name}/"
+            return f"http{'s' if tls else ''}://{self.external_name}/"
         first = self.ports[0]
-        scheme = "https" if first.port == 443 or first.name == "https" else "http"
+        scheme = "https" if tls or first.port == 443 or first.name == "https" else "http"
         standard = first.port == (443 if scheme == "https" else 80)
         return f"{scheme}://{self.external_name}{'' if standard else f':{first.port}'}/"
 

@@ -16,10 +16,11 @@ from eventing.resources.identity import Retired
 from eventing.resources.kind_table import BROKER, EVENTING, TRIGGER, Key
 from eventing.resources.model import BrokerSpec, Resource, TriggerSpec
 from eventing.resources.plan import BrokerPlan, Plan, SourcePlan, Target, TriggerPlan
-from eventing.resources.resolve import Resolver, Unresolved
+from eventing.resources.resolve import Resolver, Unresolved, address_name
 
-_NO_SUBSCRIBER_URI = "Unable to get the Subscriber's URI"
-_NO_DEAD_LETTER_URI = "Unable to get the dead letter sink's URI"
+SUBSCRIBER_NOT_RESOLVED = "SubscriberNotResolved"
+DEAD_LETTER_SINK_NOT_RESOLVED = "DeadLetterSinkNotResolved"
+NO_OIDC = "OIDCDisabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,21 @@ class _Reconciler:
     def broker(self, resource: Resource) -> None:
         assert isinstance(resource.spec, BrokerSpec)
         conditions, uid = self._conditions(resource), self._observed.uids[resource.key]
-        url = self._resolver.address(resource.meta.namespace, resource.meta.name)
-        status: dict[str, Any] = {"address": {"name": url.partition(":")[0], "url": url}}
-        status["addresses"] = [status["address"]]
-        conditions.mark("IngressReady", True)
+        status: dict[str, Any] = {}
+        delivery = resource.spec.delivery
+        # First, since Ready names the first cause: without its sink a broker isn't served.
+        sink = self._dead_letter(resource, delivery.dead_letter_sink if delivery else None, conditions, status)
+        if isinstance(sink, Unresolved):
+            message = "Events are not taken: the dead letter sink is not resolved."
+            conditions.mark("IngressReady", False, DEAD_LETTER_SINK_NOT_RESOLVED, message)
+            conditions.mark("Addressable", False, DEAD_LETTER_SINK_NOT_RESOLVED, message)
+        else:
+            self.brokers[uid] = BrokerPlan(uid, resource.meta.namespace, resource.meta.name)
+            url = self._resolver.address(resource.meta.namespace, resource.meta.name)
+            status["address"] = {"name": address_name(url), "url": url}
+            status["addresses"] = [status["address"]]
+            conditions.mark("IngressReady", True)
+            conditions.mark("Addressable", True)
         health = self._observed.channel
         if health is None:
             conditions.mark("TriggerChannelReady", None, "ChannelNotOpen", "The channel is not open yet.")
@@ -115,17 +127,13 @@ class _Reconciler:
         else:
             conditions.mark("TriggerChannelReady", False, health.reason or "ChannelUnavailable", health.message)
         conditions.mark("FilterReady", True)
-        conditions.mark("Addressable", True)
-        delivery = resource.spec.delivery
-        sink = self._dead_letter(resource, delivery.dead_letter_sink if delivery else None, conditions, status)
+        conditions.mark("EventPoliciesReady", True, NO_OIDC, "There are no event policies: events are taken from anyone.")
         if resource.spec.config is not None:
             message = "spec.config has no effect: the channel is chosen when the program starts."
             conditions.mark("ConfigSupported", False, "ConfigIgnored", message, severity="Warning")
         if resource.meta.annotation(BROKER_CLASS) is not None:
             message = "The broker class has no effect: there is one implementation."
             conditions.mark("BrokerClassSupported", False, "BrokerClassIgnored", message, severity="Warning")
-        if not isinstance(sink, Unresolved):
-            self.brokers[uid] = BrokerPlan(uid, resource.meta.namespace, resource.meta.name)
         self._finish(resource, conditions, status)
 
     def trigger(self, resource: Resource) -> None:
@@ -139,9 +147,10 @@ class _Reconciler:
         if broker is None:
             conditions.mark("BrokerReady", False, "BrokerDoesNotExist", f'Broker "{spec.broker_name}" does not exist')
         else:
-            _propagate(conditions, "BrokerReady", self.statuses[broker.key], "BrokerNotConfigured")
+            _of_broker(conditions, spec.broker_name, self.statuses[broker.key])
         if isinstance(subscriber, Unresolved):
-            conditions.mark("SubscriberResolved", False, _NO_SUBSCRIBER_URI, subscriber.message)
+            conditions.mark("SubscriberResolved", False, SUBSCRIBER_NOT_RESOLVED, subscriber.message)
+            status["subscriberUri"] = ""
         else:
             conditions.mark("SubscriberResolved", True)
             status["subscriberUri"] = subscriber.url
@@ -152,6 +161,7 @@ class _Reconciler:
         owner = resource if spec.delivery is not None or broker is None else broker
         sink = self._dead_letter(owner, delivery.dead_letter_sink if delivery else None, conditions, status)
         self._depend(resource, conditions)
+        conditions.mark("OIDCIdentityCreated", True, NO_OIDC, "Events are sent without OIDC tokens: no identity is needed.")
         broker_uid = None if broker is None else self._observed.uids[broker.key]
         runs = broker_uid in self.brokers and not isinstance(subscriber, Unresolved) and not isinstance(sink, Unresolved)
         subscribed = self._observed.subscribed
@@ -184,7 +194,8 @@ class _Reconciler:
         status: dict[str, Any] = {}
         if self._observed.receivers is None or path in self._observed.receivers:
             url = self._resolver.address(meta.namespace, plugin.plural, meta.name)
-            status["address"] = {"name": url.partition(":")[0], "url": url}
+            status["address"] = {"name": address_name(url), "url": url}
+            status["addresses"] = [status["address"]]
         sink = self._resolver.resolve(spec.sink, meta.namespace)
         if isinstance(sink, Unresolved):
             conditions.mark("SinkProvided", False, "SinkNotFound", sink.message)
@@ -208,7 +219,8 @@ class _Reconciler:
             if type_ == "SinkProvided":
                 continue
             report = reports.get(type_, Report(None, "NotReported", "The source has not said yet."))
-            conditions.mark(type_, report.status, report.reason, report.message)
+            failed = report.status is False and not report.reason
+            conditions.mark(type_, report.status, "NoReasonGiven" if failed else report.reason, report.message)
         self._finish(resource, conditions, status)
 
     def _conditions(self, resource: Resource) -> Conditions:
@@ -224,7 +236,7 @@ class _Reconciler:
             return None
         found = self._resolver.resolve(sink, owner.meta.namespace)
         if isinstance(found, Unresolved):
-            conditions.mark("DeadLetterSinkResolved", False, _NO_DEAD_LETTER_URI, found.message)
+            conditions.mark("DeadLetterSinkResolved", False, DEAD_LETTER_SINK_NOT_RESOLVED, found.message)
             return found
         conditions.mark("DeadLetterSinkResolved", True)
         status["deadLetterSinkUri"] = found.url
@@ -245,6 +257,17 @@ class _Reconciler:
     def _finish(self, resource: Resource, conditions: Conditions, status: dict[str, Any]) -> None:
         generation = self._observed.generations.get(resource.key, 1)
         self.statuses[resource.key] = {"observedGeneration": generation, "conditions": conditions.finish(), **status}
+
+
+def _of_broker(conditions: Conditions, name: str, status: Mapping[str, Any]) -> None:
+    """A broker that isn't Ready, for whatever reason, makes its triggers not Ready: False, never Unknown (Knative eventing
+    control plane, "Trigger Lifecycle")."""
+    ready = find(status) or {}
+    if ready.get("status") == "True":
+        conditions.mark("BrokerReady", True)
+    else:
+        message = f'Broker "{name}" is not Ready: {ready.get("message") or ready.get("reason") or "no reason given"}'
+        conditions.mark("BrokerReady", False, ready.get("reason") or "BrokerNotConfigured", message)
 
 
 def _propagate(conditions: Conditions, type_: str, status: Mapping[str, Any], missing: str) -> None:

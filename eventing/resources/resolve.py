@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from eventing.kinds.destination import Destination, KReference
 from eventing.resources.kind_table import BROKER, EVENTING, SERVICE, Key
-from eventing.resources.model import Resource, ServiceSpec
+from eventing.resources.model import BrokerSpec, Resource, ServiceSpec
 from eventing.resources.plan import Target
 
 
@@ -20,22 +20,36 @@ class Unresolved:
     message: str
 
 
+def address_name(url: str) -> str:
+    """What the entry in `status.addresses` with this URL is called: its scheme."""
+    return url.partition(":")[0]
+
+
 class Resolver:
     """Resolves against one set of objects. ``bases``: the URLs under which this process is reached, the published one
     first; ``brokers``: their uids by namespace and name."""
 
     def __init__(self, objects: Iterable[Resource], bases: Sequence[str], uids: Mapping[Key, str]) -> None:
         self._bases = [base.rstrip("/") for base in bases]
-        self._services: dict[tuple[str, str], str] = {}
+        self._services: dict[tuple[str, str], ServiceSpec] = {}
+        self._unserved: set[tuple[str, str]] = set()
         self._brokers: dict[tuple[str, str], str] = {}
+        sinks: dict[tuple[str, str], Destination] = {}
         for resource in objects:
             name = (resource.meta.namespace, resource.meta.name)
             if resource.kind is SERVICE and isinstance(resource.spec, ServiceSpec):
-                self._services[name] = resource.spec.url
+                self._services[name] = resource.spec
             elif resource.kind is BROKER:
                 self._brokers[name] = uids[resource.key]
+                if isinstance(resource.spec, BrokerSpec) and resource.spec.delivery and resource.spec.delivery.dead_letter_sink:
+                    sinks[name] = resource.spec.delivery.dead_letter_sink
         self._origins = {origin for base in self._bases if (origin := _origin(base)) is not None}
         self._prefixes = {urlsplit(base).path for base in self._bases}
+
+        # Brokers may be each other's dead-letter sink, so all are taken for served until one can't be.
+        while unserved := {name for name, sink in sinks.items() if isinstance(self.resolve(sink, name[0]), Unresolved)}:
+            self._unserved |= unserved
+            sinks = {name: sink for name, sink in sinks.items() if name not in unserved}
 
     def address(self, namespace: str, *names: str) -> str:
         """The published URL of one of our own addressable objects."""
@@ -45,20 +59,28 @@ class Resolver:
         """``namespace``: that of the object which refers."""
         url = destination.uri or ""
         if destination.ref is not None:
-            found = self._reference(destination.ref, destination.ref.namespace or namespace)
+            tls = destination.ca_certs is not None
+            found = self._reference(destination.ref, destination.ref.namespace or namespace, tls=tls)
             if isinstance(found, Unresolved):
                 return found
             url = urljoin(found, url) if url else found
         return Target(url, destination.ca_certs, self._own_broker(url))
 
-    def _reference(self, reference: KReference, namespace: str) -> str | Unresolved:
+    def _reference(self, reference: KReference, namespace: str, *, tls: bool) -> str | Unresolved:
         group, kind, name = reference.api_group, reference.kind, reference.name
         if (group, kind) == ("", "Service"):
-            return self._services.get((namespace, name)) or f"http://{name}.{namespace}.svc/"
+            # Certificates mean https, as Knative reads it; the name of an address means nothing to a Service.
+            known = self._services.get((namespace, name))
+            return f"http{'s' if tls else ''}://{name}.{namespace}.svc/" if known is None else known.url(tls=tls)
         if (group, kind) == (EVENTING, "Broker"):
-            if (namespace, name) in self._brokers:
-                return self.address(namespace, name)
-            return Unresolved(f"Broker {name!r} does not exist in namespace {namespace!r}")
+            if (namespace, name) not in self._brokers:
+                return Unresolved(f"Broker {name!r} does not exist in namespace {namespace!r}")
+            if (namespace, name) in self._unserved:
+                return Unresolved(f"Broker {name!r} in namespace {namespace!r} has no address: it isn't Ready")
+            url = self.address(namespace, name)
+            if reference.address not in {None, address_name(url)}:
+                return Unresolved(f"Broker {name!r} in namespace {namespace!r} has no address named {reference.address!r}")
+            return url
         where = f"group {group!r}" if group else "the core group"
         return Unresolved(f"a reference to kind {kind!r} of {where} can't be resolved here; give its uri")
 

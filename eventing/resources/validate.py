@@ -14,15 +14,13 @@ from eventing.resources.delivery import attempts_once
 from eventing.resources.faults import did_you_mean, text_wanted
 from eventing.resources.kind_table import BROKER, EVENTING, SECRET, SERVICE, TRIGGER, KindTable, ResourceKind, is_ours
 from eventing.resources.loader import ObjectDocument, load
-from eventing.resources.model import BrokerSpec, Resource, SecretValues, ServiceSpec, Spec, TriggerSpec
+from eventing.resources.model import BrokerSpec, Resource, SecretValues, Spec, TriggerSpec
 from eventing.resources.nodes import Path, dotted
+from eventing.resources.slips import misplaced, spec_model, wrong_group
 from eventing.resources.subject import Subject, object_name
 
 _SERVER_OWNED = frozenset(("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"))
-_METADATA = ("name", "namespace", "labels", "annotations")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
-_SECRET_FIELDS = ("apiVersion", "kind", "metadata", "data", "stringData", "type", "immutable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +81,13 @@ class _Checker:
             return
         subject = Subject(item, object_name(value), self.faults)
         before = len(self.faults)
-        allowed = _SECRET_FIELDS if kind is SECRET else _FIELDS
-        for name in value:
-            if name not in allowed:
-                subject.fault((name,), "must not set the field(s): unknown field" + did_you_mean(name, allowed))
-        self._near_misses(subject, value.get("metadata"))
+        for path, reason in misplaced(kind, value):
+            subject.fault(path, reason)
         meta = subject.model(ObjectMeta, ("metadata",), value.get("metadata"))
         spec = self._spec(kind, subject)
         if meta is not None:
-            chosen, wrong = options(kind, meta)
+            written = value.get("spec")
+            chosen, wrong = options(kind, meta, written.get("broker") if isinstance(written, dict) else None)
             for fault in wrong:
                 subject.fault(("metadata", "labels" if fault.label else "annotations", fault.annotation), fault.reason)
         compiled = subject.filter(value.get("spec")) if kind is TRIGGER else None
@@ -103,14 +99,6 @@ class _Checker:
             subject.fault((), f"is given twice in namespace {meta.namespace}, first in {first.file} on line {first.line}")
             return
         self._warn(resource, subject)
-
-    def _near_misses(self, subject: Subject, metadata: object) -> None:
-        """Metadata tolerates what it doesn't know, but not what looks like a slip: `anotations` would lose its content."""
-        for name in metadata if isinstance(metadata, Mapping) else ():
-            if name not in _METADATA:
-                near = did_you_mean(name, _METADATA, likeness=0.7)
-                if near:
-                    subject.fault(("metadata", name), f"must not set the field(s): unknown field{near}")
 
     def _kind(self, item: ObjectDocument) -> ResourceKind | None:
         """The kind to check against, or None where that is settled already."""
@@ -127,6 +115,8 @@ class _Checker:
             if is_ours(group):
                 near = did_you_mean(value["kind"], (known.kind for known in self.kinds if known.group == group))
                 subject.fault(("kind",), f"kind {value['kind'][:63]!r} is not known in {group[:100]}{near}")
+            elif slip := wrong_group(self.kinds, group, version, value["kind"]):
+                subject.fault(("apiVersion",), slip)
             else:
                 self._skip(subject, f"kind {value['kind'][:63]} of {value['apiVersion'][:100]} is not run here, skipped")
             return None
@@ -143,14 +133,9 @@ class _Checker:
         value = subject.item.document.value
         if kind is SECRET:
             return subject.secret()
-        if kind is BROKER:
-            return subject.model(BrokerSpec, ("spec",), {} if value.get("spec") is None else value["spec"])
-        if kind is TRIGGER:
-            return subject.model(TriggerSpec, ("spec",), value.get("spec"))
-        if kind is SERVICE:
-            return subject.model(ServiceSpec, ("spec",), value.get("spec"))
-        assert kind.source is not None
-        return subject.model(kind.source.spec, ("spec",), value.get("spec"))
+        model, spec = spec_model(kind), value.get("spec")
+        assert model is not None
+        return subject.model(model, ("spec",), {} if kind is BROKER and spec is None else spec)
 
     def _skip(self, subject: Subject, reason: str) -> None:
         self.skipped.append(Remark(reason, subject.item.file, subject.item.document.root.line, subject.name))

@@ -39,9 +39,26 @@ def documents(text: str) -> Iterator[Document]:
         yield from composer.documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Unreadable(f"is no valid YAML: {error.problem or error.context}", mark.line + 1 if mark else None) from None
+        reason = f"is no valid YAML: {error.problem or error.context}{_hint(text, error)}"
+        raise Unreadable(reason, mark.line + 1 if mark else None) from None
     except yaml.YAMLError as error:
         raise Unreadable(f"is no valid YAML: {getattr(error, 'reason', None) or 'unreadable'}", None) from None
+
+
+def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
+    """What the reader's words mean to somebody who wrote a manifest."""
+    problem, mark = error.problem or "", error.problem_mark
+    lines = text.split("\n")
+    found = lines[mark.line][mark.column : mark.column + 1] if mark is not None and mark.line < len(lines) else ""
+    if "cannot start any token" in problem:
+        if found == "\t":
+            return " (a tab): indent with spaces"
+        return f" ({found!r}): quote the value" if found.isprintable() else ""
+    if "mapping values are not allowed" in problem:
+        return ": check the indentation, and quote a value that holds ': '"
+    if "expected <block end>" in problem or "did not find expected key" in problem:
+        return ": check the indentation of this line and of those before it"
+    return ": a quote isn't closed" if "quoted scalar" in (error.context or "") else ""
 
 
 class _Composer:
@@ -94,7 +111,7 @@ class _Composer:
         name = name or ""
         target = self._anchors.get(name)
         if target is None:
-            raise Unreadable(f"the alias *{name[:40]} has no anchor", line)
+            raise Unreadable(f"the alias *{name[:40]} has no anchor; quote it if it is text", line)
         if id(target) in self._open:
             raise Unreadable(f"the alias *{name[:40]} refers to what it is part of", line)
         return target
@@ -113,9 +130,11 @@ class _Composer:
                     raise Unreadable(f"more than {MAX_DEPTH} mappings are merged into one", line)
             elif not isinstance(key, str):
                 written = event.value if isinstance(event, yaml.ScalarEvent) else ""
-                raise Unreadable(f"keys must be strings{f', quote {written[:40]!r}' if written else ''}", line)
+                template = "; a template, as {{ name }}, has to be filled in first" if isinstance(key, dict) else ""
+                raise Unreadable(f"keys must be strings{f', quote {written[:40]!r}' if written else template}", line)
             elif key in children:
-                raise Unreadable(f"the key {key[:80]!r} is given twice, first on line {children[key].line}", line)
+                objects = "; objects are separated by a line ---" if depth == 0 and key == "apiVersion" else ""
+                raise Unreadable(f"the key {key[:80]!r} is given twice, first on line {children[key].line}{objects}", line)
             else:
                 children[key] = value
         for source in merged:

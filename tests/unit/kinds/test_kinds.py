@@ -52,7 +52,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "P", "PT", "P1DT", "30s", "30", "PT-1S", "-PT1S", "pt1s", "PT1S ", "P1M", "P1Y", "PT1S1M", "PT1e3S", "PT٣S", "P999999D"],
+    ["", "P", "PT", "30s", "30", "PT-1S", "-PT1S", "pt1s", "PT1S ", "P1M", "P1Y", "PT1S1M", "PT1e3S", "PT٣S", "P999999D"],
 )
 def test_bad_durations(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no ISO 8601|years or months|negative|366 days"):
@@ -120,11 +120,11 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
         ({"uri": "/%", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: is no valid URI: after '%'"),
         ({"uri": "http://h", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: absolute URI is not allowed"),
         ({"uri": "//h/x", "ref": {"apiVersion": "v1", "kind": "Service", "name": "a"}}, "uri: must not name a host"),
-        ({"ref": {"kind": "Service", "name": "a"}}, "ref.apiVersion: missing field(s): apiVersion"),
-        ({"ref": {"apiVersion": "v1", "group": "g", "kind": "Service", "name": "a"}}, "expected exactly one, got both"),
+        ({"ref": {"kind": "Service", "name": "a"}}, "ref.api_version: missing field(s)"),
+        ({"ref": {"apiVersion": "v1", "group": "g", "kind": "Service", "name": "a"}}, "they refer to different API groups"),
         ({"ref": {"apiVersion": "v1", "kind": "Service"}}, "ref.name: Field required"),
         ({"ref": {"apiVersion": "v1", "kind": "Service", "name": "A_"}}, "must be a DNS subdomain"),
-        ({"ref": {"apiVersion": "v1", "kind": "Service", "name": "a", "address": "x"}}, "ref.address: not supported"),
+        ({"ref": {"apiVersion": "v1", "kind": "Service", "name": "a", "address": 3}}, "ref.address: Input should be a valid string"),
         ({"uri": "http://h/", "audience": "x"}, "audience: not supported yet"),
         ({"url": "http://h/"}, "url: Extra inputs"),
     ],

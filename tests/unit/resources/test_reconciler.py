@@ -89,6 +89,7 @@ def test_a_ready_broker_and_trigger(apply: Apply) -> None:
         "FilterReady": ("True", ""),
         "Addressable": ("True", ""),
         "DeadLetterSinkResolved": ("True", "DeadLetterSinkNotConfigured"),
+        "EventPoliciesReady": ("True", "OIDCDisabled"),
     }
     assert conditions(result, "Trigger", "t") == {
         "Ready": ("True", ""),
@@ -97,6 +98,7 @@ def test_a_ready_broker_and_trigger(apply: Apply) -> None:
         "DependencyReady": ("True", ""),
         "SubscriberResolved": ("True", ""),
         "DeadLetterSinkResolved": ("True", "DeadLetterSinkNotConfigured"),
+        "OIDCIdentityCreated": ("True", "OIDCDisabled"),
     }
     assert status(result, "Trigger", "t")["subscriberUri"] == "http://sub/"
     [plan] = result.plan.triggers.values()
@@ -171,11 +173,11 @@ def test_certificates_go_with_the_destination(apply: Apply) -> None:
 )
 def test_unresolved_destinations(apply: Apply, destination: str, words: str) -> None:
     result = run(apply(broker() + trigger(subscriber=destination)))
-    assert conditions(result, "Trigger", "t")["SubscriberResolved"] == ("False", "Unable to get the Subscriber's URI")
+    assert conditions(result, "Trigger", "t")["SubscriberResolved"] == ("False", "SubscriberNotResolved")
     [condition] = [c for c in status(result, "Trigger", "t")["conditions"] if c["type"] == "Ready"]
     assert words in condition["message"]
     assert result.plan.triggers == {}
-    assert "subscriberUri" not in status(result, "Trigger", "t")
+    assert status(result, "Trigger", "t")["subscriberUri"] == ""
 
 
 def test_a_triggers_delivery_replaces_the_brokers_as_a_whole(apply: Apply) -> None:
@@ -208,7 +210,7 @@ def test_an_unresolved_dead_letter_sink_keeps_it_out(apply: Apply) -> None:
     assert result.plan.triggers == {}
     result = run(apply(broker(spec=f"{{delivery: {sink}}}") + trigger(delivery="{retry: 1}")))
     assert conditions(result, "Broker", "b")["Ready"][0] == "False"
-    assert conditions(result, "Trigger", "t")["BrokerReady"] == ("False", "Unable to get the dead letter sink's URI")
+    assert conditions(result, "Trigger", "t")["BrokerReady"] == ("False", "DeadLetterSinkNotResolved")
     assert (result.plan.brokers, result.plan.triggers) == ({}, {})
 
 
@@ -240,7 +242,8 @@ def test_a_channel_out_of_order_shows_and_stays_in_the_plan(apply: Apply) -> Non
     assert conditions(result, "Broker", "b")["TriggerChannelReady"] == ("False", "DiskFull")
     assert conditions(result, "Trigger", "t")["Ready"] == ("False", "DiskFull")
     assert list(result.plan.triggers) == ["uid-default-t"]
-    assert conditions(run(loaded, channel=None), "Trigger", "t")["Ready"] == ("Unknown", "ChannelNotOpen")
+    assert conditions(run(loaded, channel=None), "Broker", "b")["Ready"] == ("Unknown", "ChannelNotOpen")
+    assert conditions(run(loaded, channel=None), "Trigger", "t")["Ready"] == ("False", "ChannelNotOpen")
 
 
 def test_what_has_no_effect_is_a_warning(apply: Apply) -> None:
