@@ -58,7 +58,8 @@ class Janitor:
         brokers = [uid for uid, key in keys.items() if _is_broker(key)]
         self._ended &= plan.retired.keys()
         now, grace = self._channel.now(), self._settings.trigger_grace
-        ending = [uid for uid, retired in plan.retired.items() if uid not in self._ended and now - retired.at >= grace]
+        old = {uid for uid, retired in plan.retired.items() if now - retired.at >= max(grace, retired.keep)}
+        ending = [uid for uid in plan.retired if uid in old - self._ended]
         if ending:
             # A retired broker may come back within its own grace time, and must not bring these entries along.
             await self._drop_entries(brokers, set(ending), keys)

@@ -197,7 +197,7 @@ class _Engine:
             channel, self.client, self.metrics, log, dispatch, fault=fault, forgotten=self._forgotten.put_nowait
         )
         self.ingress = Ingress(channel, self.metrics, ready=self._not_ready)
-        self.objects = Objects(self.store, channel, bases)
+        self.objects = Objects(self.store, channel, bases, log)
         self.secrets = Secrets(self.store, settings.secrets_dir, log)
         self.host = SourceHost(channel, self.client, self.metrics, log, secrets=self.secrets.get, report=self.objects.report)
 

@@ -10,11 +10,14 @@ from eventing.dispatch.dispatcher import Dispatcher
 from eventing.dispatch.ingress import Ingress
 from eventing.dispatch.sources import SourceHost
 from eventing.ports.channel import Channel, Health
-from eventing.resources.identity import Identities, Retired, claims_of
+from eventing.resources.conditions import timestamp
+from eventing.resources.identity import KEPT, Identities, Moved, Retired, claims_of
+from eventing.resources.kind_table import BROKER, Key
 from eventing.resources.model import Resource
 from eventing.resources.plan import Plan
 from eventing.resources.reconcile import Observed, Report, reconcile
 from eventing.resources.store import ObjectStore
+from eventing.telemetry.logs import Log
 
 HEALTH_EVERY = 1.0
 
@@ -23,8 +26,9 @@ class Objects:
     """``bases``: URLs under which the data plane is reached, the published one first. `bind` gives it the data plane that
     follows the plan, `start` the objects; then `run` keeps statuses true."""
 
-    def __init__(self, store: ObjectStore, channel: Channel, bases: Sequence[str]) -> None:
+    def __init__(self, store: ObjectStore, channel: Channel, bases: Sequence[str], log: Log) -> None:
         self._store = store
+        self._log = log
         self._channel = channel
         self._bases = bases
         self._identities = Identities(channel.documents)
@@ -58,10 +62,13 @@ class Objects:
         The order keeps the promise of Ready (DATAPATH 11): a trigger is subscribed before its status says so, and events are
         taken only once every trigger is. Raises `ChannelUnavailable`, `ChannelUnsupported`.
         """
-        identified = await self._identities.claim(claims_of(objects), self._channel.now())
+        now = self._channel.now()
+        identified = await self._identities.claim(claims_of(objects), now)
         for resource in objects:
             self._store.put(resource, identified.uids[resource.key])
         self._retired = dict(identified.retired)
+        for moved in identified.moved:
+            await self._tell(moved, new=moved.at == now)
         self._health = self._channel.health()
         await self._reconcile()
         await dispatcher.apply(self._plan)
@@ -71,6 +78,33 @@ class Objects:
         ingress.serve_brokers(list(self._plan.brokers.values()))
         ingress.serve_receivers(receivers)
         await self._reconcile()
+
+    async def _tell(self, moved: Moved, *, new: bool) -> None:
+        """That a trigger went to another broker, and what becomes of what it owes: at the start that found it, and at every one
+        for as long as something is owed. Raises `ChannelUnavailable`."""
+        owed = 0
+        for uid in self._uids_of(Key(BROKER.group, BROKER.kind, moved.key.namespace, moved.was)):
+            try:
+                states = await self._channel.backlog.states(uid)
+            except KeyError:
+                continue  # it has no log (any more)
+            owed += sum(state.entries for state in states if state.trigger == moved.uid)
+        fields = {"trigger": moved.key.path, "field": "spec.broker", "was": moved.was, "now": moved.now or "gone", "owed": owed}
+        if owed:
+            self._log.warning(
+                "a trigger went to another broker; what it owes at the first waits there, and is delivered only if the field is "
+                "put back in time",
+                **fields,
+                until=timestamp(moved.at + KEPT),
+            )
+        elif new:
+            self._log.warning("a trigger went to another broker; it owed nothing at the first", **fields)
+
+    def _uids_of(self, key: Key) -> list[str]:
+        """The uid of an object, and those of former ones of its name."""
+        found = [retired.uid for retired in self._retired.values() if retired.key == key]
+        stored = self._store.get(key)
+        return found if stored is None else [stored.uid, *found]
 
     async def _reconcile(self) -> None:
         stored = self._store.all()

@@ -11,7 +11,7 @@ import pytest
 from eventing.errors import ChannelUnavailable, ChannelUnsupported, Conflict
 from eventing.ports.channel import ChannelContext
 from eventing.ports.documents import Change, Document
-from eventing.resources.identity import COLLECTION, GRACE, Claim, Identities, claims_of, document_name
+from eventing.resources.identity import COLLECTION, GRACE, KEPT, Claim, Identities, claims_of, document_name
 from eventing.resources.kind_table import Key
 from eventing_channels.memory import open_channel
 
@@ -130,9 +130,10 @@ async def test_back_at_the_first_broker_too_late_is_a_third_trigger() -> None:
     identities = Identities(store, grace=10.0)
     first = (await identities.claim([Claim(key("a"), "one")], 100.0)).uids[key("a")]
     second = (await identities.claim([Claim(key("a"), "two")], 200.0)).uids[key("a")]
-    back = await identities.claim([Claim(key("a"), "one")], 210.1)
+    late = 200.1 + KEPT
+    back = await identities.claim([Claim(key("a"), "one")], late)
     assert back.uids[key("a")] not in {first, second}
-    assert {retired.uid: retired.at for retired in back.retired.values()} == {first: 200.0, second: 210.1}
+    assert {retired.uid: retired.at for retired in back.retired.values()} == {first: 200.0, second: late}
 
 
 async def test_the_time_away_counts_from_when_it_was_gone() -> None:
