@@ -72,6 +72,7 @@ class Context:
         else:
             for event in events:
                 headers, body = Encoded(event).message("binary")
+                headers.append((b"kn-namespace", self._plan.namespace.encode()))
                 response = await self._client.send(sink.url, headers, body, timeout=SINK_TIMEOUT, ca_certs=sink.ca_certs)
                 if classify(response.status) is not Outcome.DONE:
                     raise DeliveryFailed(f"the sink {sink.url} answered {response.status}")

@@ -11,12 +11,8 @@ from eventing.testing.channels.events import EventTests
 from eventing_channels import memory, sqlite
 
 # The suite is shipped, and its users' pytest knows no such mark.
-pytest.mark.requirement("B7", "I20")(
-    EventTests.test_any_valid_event_comes_back_from_log_backlog_and_dead_letters_as_it_went_in  # type: ignore[arg-type]
-)
-pytest.mark.requirement("D12")(
-    EventTests.test_any_failure_comes_back_from_backlog_and_dead_letters_as_it_went_in  # type: ignore[arg-type]
-)
+pytest.mark.requirement("B7", "I20")(EventTests.test_any_valid_event_comes_back_from_log_backlog_and_dead_letters_as_it_went_in)
+pytest.mark.requirement("D12")(EventTests.test_any_failure_comes_back_from_backlog_and_dead_letters_as_it_went_in)
 
 
 class TestMemory(ChannelSuite):

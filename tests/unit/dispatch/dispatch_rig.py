@@ -12,6 +12,7 @@ from pathlib import Path
 
 from eventing.bindings import http as binding
 from eventing.dispatch.dispatcher import Dispatcher
+from eventing.dispatch.ingress import BrokerIngress
 from eventing.dispatch.lane import DeliveryLane
 from eventing.dispatch.settings import DispatchSettings
 from eventing.errors import ChannelUnavailable
@@ -22,7 +23,7 @@ from eventing.http.resolver import Resolver
 from eventing.http.server import HttpServer
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.channel import Channel, ChannelContext, Reader
-from eventing.ports.http import Request, Response
+from eventing.ports.http import Headers, Request, Response
 from eventing.ports.records import Lane, NewRecord, Settled, Settlement
 from eventing.resources.plan import BrokerPlan, Plan, Target, TriggerPlan
 from eventing.telemetry.logs import Log
@@ -141,6 +142,12 @@ class Rig:
 
     async def append(self, *events: Event, broker: str = "b") -> None:
         await self.channel.append(broker, [NewRecord(item) for item in events])
+
+    async def post(self, headers: Headers, body: bytes = b"{}", broker: str = "b") -> int:
+        """A request at the front door; the status of its answer."""
+        ingress = BrokerIngress(self.channel, broker, self.metrics.broker(broker, f"ns/{broker}"))
+        answer = ingress.handle(Request("POST", f"/ns/{broker}", "", headers, body))
+        return (answer if isinstance(answer, Response) else await answer).status
 
     async def stop(self, *, drain: float | None = None) -> bool:
         """Without ``drain``: cut off, as a crash does, but for what the channel itself had accepted."""

@@ -6,14 +6,17 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from dispatch_rig import event, eventually
+from dispatch_rig import event, eventually, subscribers
 from pydantic import BaseModel
 
 from eventing.dispatch import sources as sources_module
-from eventing.dispatch.sources import SourceHost
+from eventing.dispatch.sources import Context, SourceHost
+from eventing.http.client import HttpClient
+from eventing.http.resolver import Resolver
 from eventing.ports.channel import Channel, ChannelContext
 from eventing.ports.http import Request, Response
 from eventing.ports.source import SourceContext, SourceName
@@ -176,3 +179,29 @@ async def test_a_source_that_can_not_be_made_leaves_the_others_alone(tmp_path: A
         handlers = await made.host.apply({"s": plan("s", Plugin(fail)), "w": plan("w", Plugin(lambda _context: Receiver()))})
     assert list(handlers) == ["/ns/testsources/w"]
     assert made.reports == [("s", "Ready", False, "SourceFailed", "RuntimeError: not today")]
+
+
+@pytest.mark.requirement("B6")
+async def test_a_source_tells_a_sink_beyond_the_engine_its_namespace_and_asks_for_no_reply(tmp_path: Path) -> None:
+    log = Log(level="error")
+    client = HttpClient(resolver=Resolver(log=log), log=log)
+    async with subscribers(1) as (sink,):
+        source = SourcePlan(
+            "s", "elsewhere", "s", "/elsewhere/testsources/s", Plugin(lambda _: Receiver()), Spec(), Target(sink.url)
+        )
+        context = Context(
+            source,
+            open_channel("memory://", ChannelContext(tmp_path)),
+            client,
+            Metrics("test").source("s", "elsewhere/s"),
+            log,
+            secrets=lambda _namespace, _name, _key: None,
+            report=lambda *_arguments: None,
+        )
+        await context.emit([event(1)])
+        [(received, request)] = sink.deliveries
+    await client.close()
+    log.close()
+    assert received == event(1)
+    assert request.header(b"kn-namespace") == b"elsewhere"
+    assert request.header(b"prefer") is None
