@@ -33,7 +33,7 @@ def parse_duration(text: str) -> float:
         return 0.0
     match = _DURATION.fullmatch(text)
     if match is None:
-        if text.startswith("-"):
+        if text.startswith("-") and _DURATION.fullmatch(text[1:]):
             raise ValueError(f"{text[:40]!r} is negative")
         raise ValueError(f"{text[:40]!r} {_RULE}")
     parts = {unit: float(value.replace(",", ".")) for unit, value in match.groupdict().items() if value}

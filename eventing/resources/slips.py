@@ -54,7 +54,7 @@ def wrong_group(kinds: KindTable, group: str, version: str, name: str) -> str:
     """Why an object of a group that isn't ours is probably one of ours, with a slip in its `apiVersion`; else nothing: what
     belongs to others is skipped."""
     meant = [kind for kind in kinds if kind.group and kind.kind.lower() == name.lower()]
-    if not meant:
+    if not meant or any(kind.group == group for kind in meant):
         return ""
     known = " or ".join(kind.api_version for kind in meant)
     if not group:  # core Kubernetes has no kind of these names

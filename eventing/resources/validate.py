@@ -112,11 +112,12 @@ class _Checker:
         group, _, version = value["apiVersion"].rpartition("/")
         kind = self.kinds.get(group, value["kind"])
         if kind is None:
-            if is_ours(group):
+            slip = wrong_group(self.kinds, group, version, value["kind"])
+            if slip:
+                subject.fault(("apiVersion",), slip)
+            elif is_ours(group):
                 near = did_you_mean(value["kind"], (known.kind for known in self.kinds if known.group == group))
                 subject.fault(("kind",), f"kind {value['kind'][:63]!r} is not known in {group[:100]}{near}")
-            elif slip := wrong_group(self.kinds, group, version, value["kind"]):
-                subject.fault(("apiVersion",), slip)
             else:
                 self._skip(subject, f"kind {value['kind'][:63]} of {value['apiVersion'][:100]} is not run here, skipped")
             return None

@@ -124,7 +124,10 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
         ({"ref": {"apiVersion": "v1", "group": "g", "kind": "Service", "name": "a"}}, "they refer to different API groups"),
         ({"ref": {"apiVersion": "v1", "kind": "Service"}}, "ref.name: Field required"),
         ({"ref": {"apiVersion": "v1", "kind": "Service", "name": "A_"}}, "must be a DNS subdomain"),
-        ({"ref": {"apiVersion": "v1", "kind": "Service", "name": "a", "address": 3}}, "ref.address: Input should be a valid string"),
+        (
+            {"ref": {"apiVersion": "v1", "kind": "Service", "name": "a", "address": 3}},
+            "ref.address: Input should be a valid string",
+        ),
         ({"uri": "http://h/", "audience": "x"}, "audience: not supported yet"),
         ({"url": "http://h/"}, "url: Extra inputs"),
     ],
