@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventing.filters.base import Filter
+from eventing.filters.cesql import Cesql
 from eventing.filters.compile import DIALECTS, MAX_CONDITIONS, MAX_DEPTH, Compiler, Place, compile_filter
 from eventing.filters.dialects import All, Any, Attributes, Everything, Exact, Not, Prefix, Suffix
 from eventing.filters.explain import Verdict, explain
@@ -15,6 +16,7 @@ __all__ = [
     "All",
     "Any",
     "Attributes",
+    "Cesql",
     "Compiler",
     "Everything",
     "Exact",

@@ -13,14 +13,16 @@ from typing import TypeAlias
 
 from eventing.errors import InvalidFilter
 from eventing.filters.base import Filter
+from eventing.filters.cesql.filter import Cesql
 from eventing.filters.dialects import All, Any, Attributes, Everything, Exact, Not, Pairs, Prefix, Suffix
 
 MAX_DEPTH = 32
 """How deep entries may be nested; an entry of `filters` itself is at depth 1."""
 
 MAX_CONDITIONS = 1024
-"""How many entries and attribute conditions one trigger's filter may have in all. YAML aliases can make a small manifest
-grow without end; the depth alone doesn't bound that."""
+"""How many entries and attribute conditions one trigger's filter may have in all; in CESQL every operator, function call,
+attribute and literal counts as one. YAML aliases can make a small manifest grow without end; the depth alone doesn't bound
+that."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -63,8 +65,7 @@ class Place:
             raise self.fault(f"must be a mapping with one dialect, not {_kind(value)}")
         unknown = [name for name in value if name not in self.dialects]
         if unknown:
-            known = ", ".join(name for name, compiler in self.dialects.items() if compiler is not _cesql)
-            raise self.fault(f"unknown dialect {_shown(unknown[0])} (known: {known})")
+            raise self.fault(f"unknown dialect {_shown(unknown[0])} (known: {', '.join(self.dialects)})")
         if len(value) != 1:
             found = ", ".join(str(name) for name in value) or "none"
             raise self.fault(f"must have exactly one dialect, found {found}")
@@ -136,7 +137,18 @@ def _not(value: object, place: Place) -> Filter:
 
 
 def _cesql(value: object, place: Place) -> Filter:
-    raise place.fault("CESQL is not supported yet")
+    if not isinstance(value, str):
+        raise place.fault(f"must be a string with an expression, not {_kind(value)}; an expression such as TRUE needs quotes")
+    if not value.strip():
+        # Knative takes an empty expression for no filter, which matches everything.
+        raise place.fault("the expression must not be empty")
+    try:
+        filter_ = Cesql.compile(value)
+    except InvalidFilter as error:
+        raise place.fault(error.reason) from error
+    for _ in range(filter_.expression.size):
+        place.add()
+    return filter_
 
 
 DIALECTS: Mapping[str, Compiler] = MappingProxyType(

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from eventing.filters.base import Filter
+from eventing.filters.cesql.filter import Cesql
 from eventing.filters.dialects import All, Any, Attributes, Exact, Pairs, Prefix, Suffix
 
 
@@ -49,7 +50,7 @@ def crowd(filters: Iterable[Filter]) -> Counter[Condition]:
 
 
 def cover(filter_: Filter, crowded: Counter[Condition]) -> Cover | None:
-    """The cheapest cover, or None where the filter has none (`not`, a dialect unknown here)."""
+    """The cheapest cover, or None where the filter has none (`not`, some expressions, a dialect unknown here)."""
     match filter_:
         case Exact() | Prefix() | Suffix() | Attributes():
             return _best([_single(condition, crowded) for condition in _conditions(filter_)])
@@ -57,6 +58,8 @@ def cover(filter_: Filter, crowded: Counter[Condition]) -> Cover | None:
             return _best([cover(inner, crowded) for inner in filters])
         case Any(filters):
             return _union([cover(inner, crowded) for inner in filters])
+        case Cesql(necessary=necessary) if necessary is not None:
+            return _incomplete(cover(necessary, crowded))
         case _:
             return None
 
@@ -75,6 +78,8 @@ def _conditions(filter_: Filter) -> Iterator[Condition]:
         case All(filters) | Any(filters):
             for inner in filters:
                 yield from _conditions(inner)
+        case Cesql(necessary=necessary) if necessary is not None:
+            yield from _conditions(necessary)
 
 
 def _of(kind: Kind, pairs: Pairs) -> Iterator[Condition]:
@@ -92,7 +97,12 @@ def _best(covers: list[Cover | None]) -> Cover | None:
     if not found:
         return None
     best = min(found, key=lambda one: one.cost)
-    return best if len(covers) == 1 else Cover(best.conditions, False, best.cost)
+    return best if len(covers) == 1 else _incomplete(best)
+
+
+def _incomplete(one: Cover | None) -> Cover | None:
+    """The filter asks for more than these conditions."""
+    return None if one is None else Cover(one.conditions, False, one.cost)
 
 
 def _union(covers: list[Cover | None]) -> Cover | None:

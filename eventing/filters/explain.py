@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from eventing.event import Event
 from eventing.filters.base import Filter
+from eventing.filters.cesql.filter import Cesql
+from eventing.filters.cesql.reason import reason
 from eventing.filters.dialects import All, Any, Attributes, Everything, Exact, Not, Pairs, Prefix, Suffix
 
 _SHOWN = 120
@@ -38,6 +40,8 @@ def explain(filter_: Filter, event: Event) -> Verdict:
             return _all(filters, event)
         case Any(filters):
             return _any(filters, event)
+        case Cesql(expression=expression):
+            return Verdict(filter_.matches(event), reason(expression, event))
         case Not(inner):
             verdict = explain(inner, event)
             return Verdict(not verdict.matched, f"{verdict.reason}, {'excluded by' if verdict.matched else 'wanted by'} `not`")

@@ -23,6 +23,7 @@ def refused(filters: object, attributes: object = None) -> InvalidFilter:
     return caught.value
 
 
+@pytest.mark.requirement("T2", "T4", "T5", "T6", "T7", "T9")
 @pytest.mark.parametrize(
     ("filters", "path", "rule"),
     [
@@ -32,8 +33,9 @@ def refused(filters: object, attributes: object = None) -> InvalidFilter:
         ([GOOD, {"glob": {"type": "a"}}], "filters[1]", "unknown dialect 'glob'"),
         ([{"Exact": {"type": "a"}}], "filters[0]", "unknown dialect 'Exact'"),
         ([{True: {"type": "a"}}], "filters[0]", "unknown dialect True"),
-        ([{"cesql": "type = 'a'"}], "filters[0].cesql", "CESQL is not supported yet"),
-        ([{"sql": "type = 'a'"}], "filters[0].sql", "CESQL is not supported yet"),
+        ([{"cesql": "type ="}], "filters[0].cesql", "expected a value, found the end, at character 7"),
+        ([{"sql": "type ="}], "filters[0].sql", "expected a value, found the end, at character 7"),
+        ([GOOD | {"cesql": "type = 'a'"}], "filters[0]", "exactly one dialect, found exact, cesql"),
         (["exact"], "filters[0]", "must be a mapping with one dialect, not a string"),
         ([None], "filters[0]", "not null"),
         ({"exact": {"type": "a"}}, "filters", "must be a list of filters, not a mapping"),
@@ -63,31 +65,35 @@ def refused(filters: object, attributes: object = None) -> InvalidFilter:
         ([{"all": [GOOD, {"not": {"prefix": {"type": ""}}}]}], "filters[0].all[1].not.prefix.type", "must not be empty"),
     ],
 )
-def test_refused(filters: object, path: str, rule: str) -> None:
+def test_what_can_not_be_compiled_is_refused_by_place_and_rule(filters: object, path: str, rule: str) -> None:
     error = refused(filters)
     assert error.path == path
     assert rule in error.reason
     assert str(error) == f"{path}: {error.reason}"
 
 
-# The names that Knative's conformance test ControlPlaneTrigger_WithInvalidFilters refuses, and their kind.
-NAMES = ["", "123", "1type", "Type", "my-name", "my_name", "my.name", "my name", "naïve", "type\n", "ty/pe", "$", 7, None]
+# The ten names that Knative's conformance test ControlPlaneTrigger_WithInvalidFilters wants refused, then others.
+NAMES = ["SOURCE", "Source", "souRce", "s pace s", "s_pace_s", "s-pace-s", "123", "😊", "!@#$%^&*()-_=_`~+\\", "{}[];':\"<>,./?"]
+NAMES += ["", "1type", "my.name", "naïve", "type\n", "ty/pe", "$", "ſource"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.requirement("T2", "T9")
+@pytest.mark.parametrize("name", [*NAMES, 7, None])
 @pytest.mark.parametrize("dialect", ["exact", "prefix", "suffix", "legacy"])
-def test_attribute_names(dialect: str, name: object) -> None:
+def test_a_name_that_no_attribute_can_have_is_refused_in_every_dialect(dialect: str, name: object) -> None:
     error = refused(None, {name: "x"}) if dialect == "legacy" else refused([{dialect: {name: "x"}}])
     assert "no attribute name" in error.reason
     assert "\n" not in str(error)
 
 
+@pytest.mark.requirement("T1", "T9")
 @pytest.mark.parametrize("attributes", [{"type": 5}, {"type": None}, {"type": {}}, ["type"], "type"])
 def test_legacy_attributes_are_checked(attributes: object) -> None:
     assert refused(None, attributes).path.startswith("filter.attributes")
 
 
-def test_overridden_attributes_are_checked_too() -> None:
+@pytest.mark.requirement("T3", "T9")
+def test_attributes_that_filters_override_are_checked_too() -> None:
     assert refused([GOOD], {"Bad": "x"}).path == "filter.attributes.Bad"
 
 
@@ -98,13 +104,15 @@ def nested(depth: int, dialect: str = "not") -> object:
     return entry
 
 
+@pytest.mark.requirement("T9")
 @pytest.mark.parametrize("dialect", ["not", "all", "any"])
-def test_depth_is_bounded(dialect: str) -> None:
+def test_the_depth_of_nested_filters_is_bounded(dialect: str) -> None:
     compile_filter([nested(MAX_DEPTH, dialect)], None)
     assert f"at most {MAX_DEPTH} deep" in refused([nested(MAX_DEPTH + 1, dialect)]).reason
 
 
-def test_aliases_can_not_blow_up_or_loop() -> None:
+@pytest.mark.requirement("T9")
+def test_aliases_can_not_make_a_filter_grow_or_loop_without_end() -> None:
     entry: object = GOOD
     for _ in range(MAX_DEPTH - 1):
         entry = {"all": [entry, entry]}
@@ -114,6 +122,7 @@ def test_aliases_can_not_blow_up_or_loop() -> None:
     assert "deep" in refused([loop]).reason
 
 
+@pytest.mark.requirement("T9")
 def test_the_number_of_conditions_is_bounded() -> None:
     wide = {"exact": {f"a{number}": "x" for number in range(MAX_CONDITIONS)}}
     assert "conditions" in refused([wide]).reason
@@ -149,6 +158,7 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.requirement("T9")
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(JUNK, min_size=1, max_size=3))
 def test_junk_is_refused_or_compiled_but_never_matches_everything(filters: list[object]) -> None:

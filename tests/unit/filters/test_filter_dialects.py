@@ -28,6 +28,7 @@ def matches(entry: object, event: Event = EVENT) -> bool:
     return verdict
 
 
+@pytest.mark.requirement("T4", "T8")
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
@@ -64,16 +65,18 @@ def matches(entry: object, event: Event = EVENT) -> bool:
         ({"suffix": {"amount": "5"}}, True),
     ],
 )
-def test_dialect(entry: object, expected: bool) -> None:
+def test_a_dialect_matches_as_the_subscriptions_api_says(entry: object, expected: bool) -> None:
     assert matches(entry) is expected
 
 
-def test_entries_are_anded() -> None:
+@pytest.mark.requirement("T4")
+def test_all_entries_of_filters_must_match() -> None:
     first, second, third = {"exact": {"id": "1"}}, {"prefix": {"type": "com"}}, {"exact": {"id": "2"}}
     assert compile_filter([first, second], None).matches(EVENT)
     assert not compile_filter([first, third], None).matches(EVENT)
 
 
+@pytest.mark.requirement("T1", "T8")
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
@@ -86,12 +89,15 @@ def test_entries_are_anded() -> None:
         ({"type": "", "source": "/orders/us"}, False),
     ],
 )
-def test_legacy_attributes(attributes: dict[str, str], expected: bool) -> None:
+def test_filter_attributes_must_be_there_and_equal_and_an_empty_value_stands_for_any(
+    attributes: dict[str, str], expected: bool
+) -> None:
     compiled = compile_filter(None, attributes)
     assert compiled.matches(EVENT) is expected
     assert explain(compiled, EVENT).matched is expected
 
 
+@pytest.mark.requirement("T3")
 def test_filters_override_attributes_unless_they_are_empty() -> None:
     never, always = {"id": "none"}, {"id": "1"}
     assert compile_filter([{"exact": always}], never).matches(EVENT)
@@ -100,11 +106,13 @@ def test_filters_override_attributes_unless_they_are_empty() -> None:
     assert compile_filter([], always).matches(EVENT)
 
 
+@pytest.mark.requirement("T3")
 @pytest.mark.parametrize(("filters", "attributes"), [(None, None), ([], None), (None, {}), ([], {})])
 def test_no_filter_matches_everything(filters: list[object] | None, attributes: dict[str, str] | None) -> None:
     assert compile_filter(filters, attributes) == Everything()
 
 
+@pytest.mark.requirement("T1", "T8")
 @pytest.mark.parametrize("value", ["text", 7, False])
 def test_a_present_attribute_of_any_type_satisfies_the_empty_legacy_value(value: AttributeValue) -> None:
     assert compile_filter(None, {"extra": ""}).matches(EVENT.replace(extra=value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,9 +38,10 @@ EVENTS = st.builds(
 )
 
 
+@pytest.mark.requirement("T4", "T8")
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(FILTERS, max_size=12), st.lists(EVENTS, min_size=1, max_size=5))
-def test_index_equals_plain_evaluation(filters: list[Filter], events: list[Event]) -> None:
+def test_the_index_finds_what_plain_evaluation_finds(filters: list[Filter], events: list[Event]) -> None:
     index = FilterIndex(enumerate(filters))
     for event in events:
         assert index.match(event) == [number for number, filter_ in enumerate(filters) if filter_.matches(event)]
