@@ -21,6 +21,7 @@ from tests.support.wait import eventually
 pytestmark = pytest.mark.acceptance
 
 
+@pytest.mark.requirement("R1", "R2", "R5")
 async def test_replies_re_enter_the_broker(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     def answer(received: Received) -> Response:
         if received.id == "structured":
@@ -44,6 +45,7 @@ async def test_replies_re_enter_the_broker(make: Make, listen: Listen, load: Cal
     assert "reply-not-200" not in heard.attempts, "only a 200 carries a reply"
 
 
+@pytest.mark.requirement("R4")
 async def test_a_malformed_reply_is_a_failure_and_a_page_is_not(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     def answer(received: Received) -> Response:
         if received.id == "page":
@@ -72,6 +74,7 @@ async def test_a_malformed_reply_is_a_failure_and_a_page_is_not(make: Make, list
     assert (await engine.metrics()).trigger("delivery_failures_total", "asked", reason="reply_invalid") == 6
 
 
+@pytest.mark.requirement("R6", "I21")
 async def test_a_loop_of_replies_ends(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     """A subscriber that answers every event with another one, to its own trigger. What it claims itself changes nothing."""
     numbers = iter(range(10_000))
@@ -92,6 +95,7 @@ async def test_a_loop_of_replies_ends(make: Make, listen: Listen, load: Callable
     assert (await engine.metrics()).total("eventing_window_events") == 0
 
 
+@pytest.mark.requirement("R6", "I21")
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::ffff:127.0.0.1]", "localhost"])
 async def test_a_broker_that_feeds_itself_ends_under_whatever_name(host: str, make: Make, load: Callable[..., Load]) -> None:
     """Where a name is not known to be this engine's, the count travels in a header; nobody else is trusted to keep it."""
@@ -117,6 +121,7 @@ async def test_a_broker_that_feeds_itself_ends_under_whatever_name(host: str, ma
     assert "255 brokers" in (await engine.post({**binary("x"), "eventing-engine-hops": "0"})).text
 
 
+@pytest.mark.requirement("R6", "D11")
 async def test_a_dead_letter_sink_that_is_the_own_broker_loses_nothing(
     make: Make, listen: Listen, load: Callable[..., Load]
 ) -> None:

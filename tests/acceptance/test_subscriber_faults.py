@@ -37,14 +37,16 @@ async def told(engine: EventingProcess, trigger_name: str, reason: str, words: s
     await eventually(line, 10, f"a line of the log about {trigger_name} with {words!r}; the log: {engine.tail()}")
 
 
-async def test_a_name_without_an_address(make: Make, load: Callable[..., Load]) -> None:
+@pytest.mark.requirement("D3")
+async def test_a_name_without_an_address_is_a_failure_told_in_words(make: Make, load: Callable[..., Load]) -> None:
     engine = make([broker(), trigger("t", "http://nobody.invalid:81/x", delivery=ONCE)])
     await engine.start()
     assert await load(engine.url()).one() == 202
     await told(engine, "t", "dns", "nobody.invalid")
 
 
-async def test_a_closed_port(make: Make, load: Callable[..., Load]) -> None:
+@pytest.mark.requirement("D3")
+async def test_a_closed_port_is_a_failure_told_in_words(make: Make, load: Callable[..., Load]) -> None:
     nobody = ReservedPort()
     engine = make([broker(), trigger("t", f"http://127.0.0.1:{nobody.number}/", delivery=ONCE)])
     await engine.start()
@@ -71,8 +73,9 @@ ANSWERS: dict[str, tuple[bytes | None, bool, str, str]] = {
 }
 
 
+@pytest.mark.requirement("D2", "D3")
 @pytest.mark.parametrize("what", ANSWERS)
-async def test_an_answer_that_is_no_answer(
+async def test_an_answer_that_is_none_is_told_in_words_and_harms_no_neighbour(
     what: str, make: Make, listen: Listen, listen_raw: Callable[..., Any], load: Callable[..., Load]
 ) -> None:
     answer, close, reason, words = ANSWERS[what]
@@ -113,6 +116,7 @@ async def test_a_subscriber_that_can_t_be_resolved_is_a_condition(make: Make) ->
     assert "Trigger default/orphan" in log
 
 
+@pytest.mark.requirement("D11", "D12")
 async def test_dead_letters_say_what_happened(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     refusing, sink = await listen(always(422, body=b"no such order " + b"x" * 2000)), await listen()
     nobody = ReservedPort()
@@ -143,6 +147,7 @@ async def test_dead_letters_say_what_happened(make: Make, listen: Listen, load: 
     nobody.close()
 
 
+@pytest.mark.requirement("D4", "D11")
 async def test_a_dead_letter_never_loops(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     """Refused by its sink too, it ends in the built-in store, with the same policy."""
     failing, sink = await listen(always(500)), await listen(always(503))
@@ -159,6 +164,7 @@ async def test_a_dead_letter_never_loops(make: Make, listen: Listen, load: Calla
     assert sink.attempts["e"] == 3
 
 
+@pytest.mark.requirement("D10")
 async def test_retry_after_holds_the_whole_trigger(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     busy = await listen(always(503, {"retry-after": "3600"}))
     deaf = await listen(first(503))
@@ -190,7 +196,8 @@ async def test_retry_after_holds_the_whole_trigger(make: Make, listen: Listen, l
     assert sum(busy.attempts.values()) == 1, "the others wait with the one that was refused"
 
 
-async def test_delivery_format_json(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
+@pytest.mark.requirement("D13")
+async def test_delivery_format_json_sends_one_json_document(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     subscriber = await listen()
     engine = make([broker(), trigger("t", subscriber.url, delivery={"retry": 1, "format": "json"})])
     await engine.start()

@@ -19,6 +19,7 @@ from tests.support.wait import eventually
 pytestmark = pytest.mark.crash
 
 
+@pytest.mark.requirement("B5", "D3")
 async def test_a_subscriber_that_is_down_for_a_while_gets_everything(
     make: Make, listen: Listen, load: Callable[..., Load]
 ) -> None:
@@ -46,6 +47,7 @@ async def test_a_subscriber_that_is_down_for_a_while_gets_everything(
     assert (await engine.metrics()).total("eventing_dead_letters_total") == 0
 
 
+@pytest.mark.requirement("D4")
 async def test_the_number_of_attempts_survives_a_kill(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     """Killed while the third attempt runs: two are counted, the third is repeated uncounted, the fourth is the last."""
     gate = Gate()
@@ -134,6 +136,7 @@ async def test_a_delivery_that_was_handed_over_is_not_made_twice(make: Make, lis
     assert subscriber.repeats == 0
 
 
+@pytest.mark.requirement("B5")
 async def test_a_delivery_that_was_handed_over_survives_a_kill(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     """The cursor is past it when the process dies: the entry in the backlog is all that is left of it."""
     gate = Gate()

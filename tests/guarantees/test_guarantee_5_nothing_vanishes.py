@@ -37,6 +37,7 @@ def balance(page: Page, name: str, *, to_sink: int = 0) -> dict[str, int]:
     }
 
 
+@pytest.mark.requirement("B5", "D15")
 async def test_every_event_of_every_trigger_is_accounted_for(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     quick, flaky, sink = await listen(), await listen(first(503, 2)), await listen()
     broken, refusing, late = await listen(always(500)), await listen(always(403)), await listen(Gate().hold())
@@ -149,6 +150,7 @@ def check_why(engine: EventingProcess) -> None:
     assert any("default/sunk" in line and "dead letter sink" in line for line in lines), lines
 
 
+@pytest.mark.requirement("R6", "I21")
 async def test_an_event_that_passed_too_many_brokers_is_counted_as_dropped(make: Make, load: Callable[..., Load]) -> None:
     """Two brokers that feed each other: the ring ends, and the last step is dropped and nothing else."""
     engine = make([broker("left"), broker("right")])

@@ -16,6 +16,7 @@ from eventing.ports.http import Response
 from eventing.resources.plan import BrokerPlan, Target
 
 
+@pytest.mark.requirement("B2", "B5")
 async def test_each_matching_trigger_gets_the_event_once_and_the_cursor_moves(tmp_path: Path) -> None:
     async with subscribers(2) as (one, two), rig(tmp_path) as engine:
         engine.trigger("one", one.url)
@@ -34,7 +35,8 @@ async def test_each_matching_trigger_gets_the_event_once_and_the_cursor_moves(tm
     assert two.ids() == {str(number): 1 for number in range(1, 100, 2)} | {"100": 1}
 
 
-async def test_headers_of_a_delivery(tmp_path: Path) -> None:
+@pytest.mark.requirement("B6", "D13")
+async def test_a_delivery_has_the_headers_of_its_format_and_those_of_knative(tmp_path: Path) -> None:
     async with subscribers(2) as (one, two), rig(tmp_path) as engine:
         engine.trigger("one", one.url)
         engine.trigger("two", two.url, format="json")
@@ -51,8 +53,9 @@ async def test_headers_of_a_delivery(tmp_path: Path) -> None:
     assert two.deliveries[0][0].id == "1"
 
 
+@pytest.mark.requirement("D1", "D4", "D11", "D12")
 @pytest.mark.parametrize(("status", "attempts"), [(500, 3), (404, 3), (429, 3), (400, 1), (301, 1)])
-async def test_attempts_then_the_dead_letter_sink(tmp_path: Path, status: int, attempts: int) -> None:
+async def test_after_its_attempts_an_event_goes_to_the_dead_letter_sink(tmp_path: Path, status: int, attempts: int) -> None:
     async with subscribers(2) as (one, dead), rig(tmp_path) as engine:
         one.answer = lambda _event, _times: Response(status, [(b"location", b"/elsewhere")], b"because")
         engine.trigger("one", one.url, policy=RETRY_TWICE, dead_letter=Target(dead.url))
@@ -68,6 +71,7 @@ async def test_attempts_then_the_dead_letter_sink(tmp_path: Path, status: int, a
     assert letter.data == event(1).data
 
 
+@pytest.mark.requirement("D11")
 async def test_without_a_sink_the_built_in_store_keeps_it(tmp_path: Path) -> None:
     async with subscribers(1) as (one,), rig(tmp_path) as engine:
         one.answer = lambda _event, _times: Response(500)
@@ -83,6 +87,7 @@ async def test_without_a_sink_the_built_in_store_keeps_it(tmp_path: Path) -> Non
     assert [failure.code for failure in stored.letter.failures] == [500]
 
 
+@pytest.mark.requirement("D11")
 async def test_a_dead_letter_that_its_sink_refuses_goes_to_the_store_with_both_errors(tmp_path: Path) -> None:
     async with subscribers(2) as (one, dead), rig(tmp_path) as engine:
         one.answer = lambda _event, _times: Response(500)
@@ -110,6 +115,7 @@ async def test_an_answer_lost_on_the_way_is_retried(tmp_path: Path) -> None:
     assert engine.metrics.triggers["one"].delivered == 20
 
 
+@pytest.mark.requirement("R2", "R6", "I21")
 async def test_replies_enter_the_broker_and_a_loop_ends(tmp_path: Path) -> None:
     def reply(received: object, _times: int) -> Response:
         headers, body = binding.encode_binary(event(1, "pong"))
@@ -126,6 +132,7 @@ async def test_replies_enter_the_broker_and_a_loop_ends(tmp_path: Path) -> None:
     assert engine.metrics.triggers["one"].replies["stored"] == 254
 
 
+@pytest.mark.requirement("R1", "R4")
 async def test_202_with_an_event_is_not_routed_and_a_malformed_reply_is_a_failure(tmp_path: Path) -> None:
     headers, body = binding.encode_binary(event(9, "pong"))
     broken = [(name, value) for name, value in headers if name != b"ce-type"]
@@ -142,6 +149,7 @@ async def test_202_with_an_event_is_not_routed_and_a_malformed_reply_is_a_failur
     assert [item.letter.event.id for item in stored] == ["2"]
 
 
+@pytest.mark.requirement("D11")
 async def test_a_reply_of_the_dead_letter_sink_is_not_routed(tmp_path: Path) -> None:
     headers, body = binding.encode_binary(event(9, "pong"))
     async with subscribers(2) as (one, dead), rig(tmp_path) as engine:
@@ -159,6 +167,7 @@ async def test_a_reply_of_the_dead_letter_sink_is_not_routed(tmp_path: Path) -> 
     assert engine.metrics.triggers["one"].replies["from_dead_letter_sink"] == 1
 
 
+@pytest.mark.requirement("R6", "I21")
 async def test_a_ring_of_our_own_brokers_ends(tmp_path: Path) -> None:
     async with subscribers(1) as (watcher,), rig(tmp_path) as engine:
         engine.brokers["c"] = BrokerPlan("c", "ns", "c")
@@ -173,6 +182,7 @@ async def test_a_ring_of_our_own_brokers_ends(tmp_path: Path) -> None:
     assert watcher.ids() == {"1": 128}
 
 
+@pytest.mark.requirement("D15", "F8")
 async def test_expired_events_end_unattempted(tmp_path: Path) -> None:
     async with subscribers(1) as (one,), rig(tmp_path) as engine:
         engine.trigger("one", one.url)
@@ -184,6 +194,7 @@ async def test_expired_events_end_unattempted(tmp_path: Path) -> None:
     assert engine.metrics.triggers["one"].expired == 1
 
 
+@pytest.mark.requirement("D3", "D9")
 async def test_a_subscriber_that_never_answers_times_out_and_is_retried(tmp_path: Path) -> None:
     async def hang(_received: object, times: int) -> Response:
         if times == 1:
@@ -201,6 +212,7 @@ async def test_a_subscriber_that_never_answers_times_out_and_is_retried(tmp_path
     assert engine.metrics.triggers["one"].delivered == 1
 
 
+@pytest.mark.requirement("D1")
 async def test_an_answer_too_large_is_judged_by_its_status(tmp_path: Path) -> None:
     page = b"x" * 300_000
     headers, _ = binding.encode_binary(event(9, "pong"))

@@ -89,6 +89,7 @@ async def test_a_client_that_left_is_no_error() -> None:
     assert metrics.accepted == 1
 
 
+@pytest.mark.requirement("I21")
 @pytest.mark.parametrize(
     ("value", "hops"),
     [
@@ -106,18 +107,20 @@ async def test_a_client_that_left_is_no_error() -> None:
         (b"x", 255),
     ],
 )
-def test_the_hop_count_of_a_request(value: bytes, hops: int) -> None:
+def test_a_request_has_as_many_hops_left_as_its_header_says_or_255(value: bytes, hops: int) -> None:
     request = post()
     assert hop_count.read(request) == MAX_HOPS == 255
     request.headers = [*request.headers, (hop_count.HEADER, value)]
     assert hop_count.read(request) == hops
 
 
+@pytest.mark.requirement("I21")
 @pytest.mark.parametrize(("hops", "sent"), [(255, b"254"), (2, b"1"), (1, b"0"), (0, b"0")])
-def test_the_hop_count_of_a_delivery(hops: int, sent: bytes) -> None:
+def test_a_delivery_tells_one_hop_less_and_never_less_than_none(hops: int, sent: bytes) -> None:
     assert hop_count.header(hops) == (b"eventing-engine-hops", sent)
 
 
+@pytest.mark.requirement("I21")
 async def test_an_event_without_hops_left_is_refused_before_it_is_stored() -> None:
     metrics = Metrics("test").broker("b", "ns/b")
     ingress = BrokerIngress(Refusing(lambda _future: pytest.fail("appended")), "b", metrics)  # type: ignore[arg-type]

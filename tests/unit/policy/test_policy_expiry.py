@@ -16,6 +16,7 @@ def event(expirytime: AttributeValue | None) -> Event:
     return Event({"specversion": "1.0", "id": "1", "source": "/", "type": "a"}).replace(expirytime=expirytime)
 
 
+@pytest.mark.requirement("D15", "F8")
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
@@ -32,13 +33,14 @@ def event(expirytime: AttributeValue | None) -> Event:
         ("9999-12-31T23:59:59-23:59", 253402387139.0),
     ],
 )
-def test_timestamps(text: str, seconds: float) -> None:
+def test_an_event_expires_at_its_expirytime_and_not_before(text: str, seconds: float) -> None:
     assert expiry_of(event(text)) == seconds
     assert not expired(event(text), seconds - 0.1)
     assert expired(event(text), seconds)
     assert expired(event(text), seconds + 0.1)
 
 
+@pytest.mark.requirement("D15", "F8")
 @pytest.mark.parametrize(
     "value",
     [
@@ -64,14 +66,15 @@ def test_timestamps(text: str, seconds: float) -> None:
         True,
     ],
 )
-def test_none_or_unparsable_never_expires(value: AttributeValue | None) -> None:
+def test_an_expirytime_that_is_no_timestamp_never_comes(value: AttributeValue | None) -> None:
     assert expiry_of(event(value)) is None
     assert not expired(event(value), 1e18)
 
 
+@pytest.mark.requirement("D15", "F8")
 @settings(deadline=None)
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-1439, 1439))
-def test_agrees_with_the_standard_library(at: datetime, minutes: int) -> None:
+def test_any_expirytime_is_read_as_the_standard_library_reads_it(at: datetime, minutes: int) -> None:
     moment = at.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     found = expiry_of(event(moment.isoformat()))
     assert found == pytest.approx(moment.astimezone(UTC).timestamp(), abs=1e-5)

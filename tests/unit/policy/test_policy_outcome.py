@@ -7,13 +7,15 @@ import pytest
 from eventing.policy.outcome import Outcome, classify, heeds_retry_after, may_carry_reply
 
 
+@pytest.mark.requirement("R1", "D10")
 def test_only_200_carries_a_reply_and_429_and_503_a_retry_after() -> None:
     codes = range(-1, 1100)
     assert [status for status in codes if may_carry_reply(status)] == [200]
     assert [status for status in codes if heeds_retry_after(status)] == [429, 503]
 
 
-def test_what_is_retried() -> None:
+@pytest.mark.requirement("D1", "D3")
+def test_every_status_from_below_100_to_beyond_599_has_the_outcome_of_its_class() -> None:
     codes = range(-1, 1100)
     assert [status for status in codes if classify(status) is Outcome.DONE] == [*range(200, 300)]
     assert [status for status in codes if classify(status) is Outcome.RETRY] == [
@@ -26,6 +28,7 @@ def test_what_is_retried() -> None:
     ]
 
 
+@pytest.mark.requirement("D1")
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
@@ -56,5 +59,5 @@ def test_what_is_retried() -> None:
         (0, Outcome.RETRY),
     ],
 )
-def test_spelled_out(status: int, outcome: Outcome) -> None:
+def test_each_status_that_the_table_names_has_the_outcome_it_gives(status: int, outcome: Outcome) -> None:
     assert classify(status) is outcome

@@ -19,21 +19,25 @@ EXPONENTIAL = DeliveryPolicy(retry=5, backoff="exponential", delay=2.0)
 DEFAULT = DeliveryPolicy()
 
 
-def test_linear() -> None:
+@pytest.mark.requirement("D5")
+def test_linear_waits_are_d_2d_3d() -> None:
     assert [delay_after(LINEAR, attempts) for attempts in (1, 2, 3, 10)] == [2, 4, 6, 20]
 
 
-def test_exponential() -> None:
+@pytest.mark.requirement("D5")
+def test_exponential_waits_are_d_2d_4d() -> None:
     assert [delay_after(EXPONENTIAL, attempts) for attempts in (1, 2, 3, 4, 5)] == [2, 4, 8, 16, 32]
 
 
-def test_capped() -> None:
+@pytest.mark.requirement("D5")
+def test_no_wait_is_longer_than_the_cap() -> None:
     assert delay_after(EXPONENTIAL, 10) == 600
     assert delay_after(LINEAR, 301) == 600
     assert delay_after(replace(LINEAR, delay=1000.0), 1) == 600
     assert delay_after(replace(EXPONENTIAL, cap=5.0), 3) == 5
 
 
+@pytest.mark.requirement("D6")
 def test_the_default_is_never_zero_and_reaches_ten_minutes() -> None:
     waits = [delay_after(DEFAULT, attempts) for attempts in range(1, 15)]
     assert waits[:3] == [0.2, 0.4, 0.8]
@@ -46,6 +50,7 @@ def test_attempts_count_from_one(attempts: int) -> None:
         delay_after(DEFAULT, attempts)
 
 
+@pytest.mark.requirement("D5", "D6")
 @settings(deadline=None)
 @given(
     st.sampled_from(["linear", "exponential"]),
@@ -64,8 +69,9 @@ def test_delays_are_finite_capped_and_never_shrink(
     assert wait >= min(delay, cap)
 
 
+@pytest.mark.requirement("D4")
 @pytest.mark.parametrize("retry", [0, 1, 3, 10])
-def test_exactly_retry_plus_one_attempts(retry: int) -> None:
+def test_there_are_exactly_retry_plus_one_attempts(retry: int) -> None:
     policy = replace(EXPONENTIAL, retry=retry)
     attempts, now = 1, NOW
     # Age plays no part: the event is much older than max_age.
@@ -76,7 +82,8 @@ def test_exactly_retry_plus_one_attempts(retry: int) -> None:
     assert attempts == retry + 1
 
 
-def test_without_retry_until_the_event_is_a_week_old() -> None:
+@pytest.mark.requirement("D6", "D8")
+def test_without_retry_an_event_is_tried_until_it_is_a_week_old() -> None:
     attempts, now, appended = 1, NOW, NOW
     while isinstance(step := next_step(DEFAULT, attempts, appended, now, None), Retry):
         assert now < appended + WEEK
@@ -93,6 +100,7 @@ def test_age_boundary_and_a_clock_set_back() -> None:
     assert isinstance(next_step(DEFAULT, 10**6, NOW + 10 * WEEK, NOW, None), Retry)
 
 
+@pytest.mark.requirement("D10")
 @pytest.mark.parametrize(
     ("retry_after", "maximum", "wait"),
     [
@@ -107,17 +115,21 @@ def test_age_boundary_and_a_clock_set_back() -> None:
         (30.0, 0.0, 2.0),
     ],
 )
-def test_retry_after(retry_after: float | None, maximum: float, wait: float) -> None:
+def test_the_wait_is_the_longer_one_of_backoff_and_bounded_retry_after(
+    retry_after: float | None, maximum: float, wait: float
+) -> None:
     """max(backoff, min(value, maximum)); 0 turns it off. The cap of the backoff does not apply to it."""
     policy = replace(EXPONENTIAL, retry_after_max=maximum)
     assert next_step(policy, 1, NOW, NOW, retry_after) == Retry(NOW + wait)
 
 
+@pytest.mark.requirement("D4", "D10")
 def test_retry_after_gives_no_attempt_beyond_the_last() -> None:
     assert next_step(EXPONENTIAL, 6, NOW, NOW, 30.0) == GiveUp("exhausted")
 
 
+@pytest.mark.requirement("D10")
 @pytest.mark.parametrize(("value", "seconds"), [(None, 0.0), (-5.0, 0.0), (5.0, 5.0), (601.0, 600.0)])
-def test_obeyed(value: float | None, seconds: float) -> None:
+def test_retry_after_is_obeyed_up_to_its_maximum_and_not_at_all_with_zero(value: float | None, seconds: float) -> None:
     assert obeyed(DEFAULT, value) == seconds
     assert obeyed(replace(DEFAULT, retry_after_max=0.0), value) == 0

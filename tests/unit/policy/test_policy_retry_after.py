@@ -15,6 +15,7 @@ from eventing.policy.retry_after import LONGEST, parse
 THEN = 784111777.0
 
 
+@pytest.mark.requirement("D10")
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
@@ -26,15 +27,16 @@ THEN = 784111777.0
         ("9" * 100_000, LONGEST),
     ],
 )
-def test_seconds(value: str, seconds: float) -> None:
+def test_a_number_is_read_as_seconds(value: str, seconds: float) -> None:
     assert parse(value, THEN) == seconds
 
 
+@pytest.mark.requirement("D10")
 @pytest.mark.parametrize(
     "value",
     ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 06 08:49:37 1994"],
 )
-def test_all_three_forms_of_a_date(value: str) -> None:
+def test_all_three_forms_of_a_date_are_read(value: str) -> None:
     assert parse(value, THEN - 90) == 90
     assert parse(value, THEN - 90.5) == 90.5
     assert parse(value, THEN) == 0
@@ -42,18 +44,21 @@ def test_all_three_forms_of_a_date(value: str) -> None:
     assert parse(value, THEN - 10 * LONGEST) == LONGEST
 
 
-def test_two_digit_years() -> None:
+@pytest.mark.requirement("D10")
+def test_a_year_of_two_digits_is_the_latest_that_is_not_far_ahead() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
     assert parse("Thursday, 01-Jan-26 00:01:00 GMT", now) == 60
     assert parse("Saturday, 01-Jan-77 00:00:00 GMT", now) == 0
     assert parse("Wednesday, 01-Jan-76 00:00:00 GMT", now) == LONGEST
 
 
-def test_leap_second() -> None:
+@pytest.mark.requirement("D10")
+def test_a_leap_second_is_read_as_the_one_before() -> None:
     now = datetime(2016, 12, 31, 23, 59, 0, tzinfo=UTC).timestamp()
     assert parse("Sat, 31 Dec 2016 23:59:60 GMT", now) == 59
 
 
+@pytest.mark.requirement("D10")
 @pytest.mark.parametrize(
     "value",
     [
@@ -89,9 +94,10 @@ def test_anything_else_is_nothing(value: str) -> None:
     assert parse(value, THEN) is None
 
 
+@pytest.mark.requirement("D10")
 @settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 2**31))
-def test_agrees_with_the_standard_library(at: int, now: int) -> None:
+def test_any_date_is_read_as_the_standard_library_writes_it(at: int, now: int) -> None:
     assert parse(formatdate(at, usegmt=True), now) == min(max(at - now, 0), LONGEST)
 
 
@@ -103,8 +109,9 @@ WORDS = st.lists(
 )
 
 
+@pytest.mark.requirement("D10")
 @settings(max_examples=500, deadline=None)
 @given(WORDS.map("".join), st.floats(0, 2**33))
-def test_never_raises_and_is_bounded(value: str, now: float) -> None:
+def test_any_text_is_read_without_error_and_within_bounds(value: str, now: float) -> None:
     seconds = parse(value, now)
     assert seconds is None or 0 <= seconds <= LONGEST
