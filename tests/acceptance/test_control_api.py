@@ -33,6 +33,7 @@ async def engine(make: Make) -> EventingProcess:
     return process
 
 
+@pytest.mark.requirement("O1", "O4", "O7", "B1")
 async def test_objects_and_lists(engine: EventingProcess) -> None:
     answer = await engine.control(f"{GROUP}/namespaces/default/brokers/default")
     assert answer.status == 200

@@ -119,6 +119,7 @@ async def get(store: ObjectStore, channel: Channel, retired: list[Retired]) -> A
         await asyncio.wait_for(serving, 10)
 
 
+@pytest.mark.requirement("O1")
 async def test_an_object(get: Get) -> None:
     answer = await get("/apis/eventing.knative.dev/v1/namespaces/default/brokers/b")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
@@ -137,6 +138,7 @@ async def test_an_object(get: Get) -> None:
     }
 
 
+@pytest.mark.requirement("O4", "O7")
 async def test_a_status(get: Get, store: ObjectStore) -> None:
     objects = [stored.resource for stored in store.all()]
     uids = {stored.key: stored.uid for stored in store.all()}
@@ -148,6 +150,7 @@ async def test_a_status(get: Get, store: ObjectStore) -> None:
         assert {condition["type"] for condition in found["status"]["conditions"]} >= {"Ready", "Addressable"}
 
 
+@pytest.mark.requirement("O1")
 async def test_lists(get: Get) -> None:
     found = (await get("/apis/eventing.knative.dev/v1/brokers?limit=500")).json
     assert (found["kind"], found["apiVersion"], found["metadata"]) == (
@@ -179,6 +182,7 @@ async def test_secret_values_are_never_served(get: Get) -> None:
     assert answer.json["data"] == {"token": ""}
 
 
+@pytest.mark.requirement("O1")
 async def test_discovery(get: Get) -> None:
     assert (await get("/api")).json["versions"] == ["v1"]
     core = (await get("/api/v1")).json

@@ -103,6 +103,7 @@ async def test_back_after_the_grace_time_is_another_one_and_the_old_one_is_still
     assert (again.uids, again.retired) == (back.uids, {})
 
 
+@pytest.mark.requirement("B4")
 async def test_another_broker_makes_another_trigger() -> None:
     store = Store()
     identities = Identities(store)
@@ -112,6 +113,7 @@ async def test_another_broker_makes_another_trigger() -> None:
     assert moved.retired[uid].at == 150.0
 
 
+@pytest.mark.requirement("B4")
 async def test_back_at_the_first_broker_is_the_first_trigger() -> None:
     store = Store()
     first = (await Identities(store).claim([Claim(key("a"), "one")], 100.0)).uids[key("a")]

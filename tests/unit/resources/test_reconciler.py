@@ -19,6 +19,7 @@ from eventing.resources.plan import Target
 from eventing.resources.reconcile import Reconciled, Report
 
 
+@pytest.mark.requirement("O5")
 def test_a_ready_broker_and_trigger(apply: Apply) -> None:
     result = run(apply(broker() + trigger()))
     assert status(result, "Broker", "b")["address"] == {"name": "http", "url": f"{BASE}/default/b"}
@@ -49,6 +50,7 @@ def test_a_ready_broker_and_trigger(apply: Apply) -> None:
     assert list(result.plan.brokers) == ["uid-default-b"]
 
 
+@pytest.mark.requirement("O4", "O6")
 def test_a_trigger_without_its_broker_is_not_ready_and_not_in_the_plan(apply: Apply) -> None:
     result = run(apply(trigger()))
     found = conditions(result, "Trigger", "t")
@@ -120,6 +122,7 @@ def test_unresolved_destinations(apply: Apply, destination: str, words: str) -> 
     assert status(result, "Trigger", "t")["subscriberUri"] == ""
 
 
+@pytest.mark.requirement("D7")
 def test_a_triggers_delivery_replaces_the_brokers_as_a_whole(apply: Apply) -> None:
     spec = "{delivery: {retry: 9, backoffPolicy: linear, deadLetterSink: {uri: 'http://dead/'}}}"
     result = run(
@@ -142,6 +145,7 @@ def test_delivery_in_numbers(apply: Apply) -> None:
     assert plan.format == "json"
 
 
+@pytest.mark.requirement("D14")
 def test_an_unresolved_dead_letter_sink_keeps_it_out(apply: Apply) -> None:
     sink = "{deadLetterSink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: none}}}"
     result = run(apply(broker() + trigger(delivery=sink)))
@@ -154,6 +158,7 @@ def test_an_unresolved_dead_letter_sink_keeps_it_out(apply: Apply) -> None:
     assert (result.plan.brokers, result.plan.triggers) == ({}, {})
 
 
+@pytest.mark.requirement("D14")
 def test_the_brokers_dead_letter_reference_is_resolved_for_its_triggers(apply: Apply) -> None:
     spec = "{delivery: {deadLetterSink: {ref: {apiVersion: v1, kind: Service, name: d}}}}"
     [plan] = run(apply(broker(spec=spec) + trigger())).plan.triggers.values()
@@ -166,6 +171,7 @@ def test_options_reach_the_plan(apply: Apply) -> None:
     assert (plan.max_in_flight, plan.paused) == (3, True)
 
 
+@pytest.mark.requirement("B3")
 def test_ready_only_once_the_dispatcher_took_it_up(apply: Apply) -> None:
     loaded = apply(broker() + trigger())
     result = run(loaded, subscribed=frozenset())
@@ -186,6 +192,7 @@ def test_a_channel_out_of_order_shows_and_stays_in_the_plan(apply: Apply) -> Non
     assert conditions(run(loaded, channel=None), "Trigger", "t")["Ready"] == ("False", "ChannelNotOpen")
 
 
+@pytest.mark.requirement("O4", "O8")
 def test_what_has_no_effect_is_a_warning(apply: Apply) -> None:
     text = broker(
         spec="{config: {apiVersion: v1, kind: ConfigMap, name: c, namespace: n}}",
@@ -200,6 +207,7 @@ def test_what_has_no_effect_is_a_warning(apply: Apply) -> None:
     assert conditions(result, "Broker", "b")["Ready"] == ("True", "")
 
 
+@pytest.mark.requirement("O4")
 def test_times_move_only_with_a_status(apply: Apply) -> None:
     loaded = apply(broker() + trigger())
     first = run(loaded, subscribed=frozenset())
@@ -214,6 +222,7 @@ def test_times_move_only_with_a_status(apply: Apply) -> None:
     assert third.statuses == second.statuses
 
 
+@pytest.mark.requirement("O4")
 def test_observed_generation(apply: Apply) -> None:
     loaded = apply(broker())
     assert status(run(loaded), "Broker", "b")["observedGeneration"] == 1
@@ -255,6 +264,7 @@ def test_a_source_without_its_sink_does_not_run(apply: Apply) -> None:
     assert result.plan.sources == {}
 
 
+@pytest.mark.requirement("O8")
 def test_dependencies(apply: Apply) -> None:
     def text(kind: str, name: str) -> str:
         reference = f'{{"apiVersion": "sources.knative.dev/v1alpha1", "kind": "{kind}", "name": "{name}"}}'
@@ -302,6 +312,7 @@ def test_a_public_url_with_a_path(apply: Apply) -> None:
     assert plan.subscriber.broker == "uid-default-b"
 
 
+@pytest.mark.requirement("O4")
 def test_conditions_have_the_form_of_the_kind(apply: Apply) -> None:
     result = run(apply(broker(spec="{config: {apiVersion: v1, kind: ConfigMap, name: c}}") + trigger() + GITHUB))
     for found in result.statuses.values():
