@@ -48,7 +48,7 @@ class BrokerIngress:
             return ACCEPTED
         hops, headers = hop_count.read(request), passed(request.headers)
         records = [NewRecord(event, hop_count.left(event, hops), headers) for event in events]
-        if min(record.hops for record in records) <= 0:
+        if min([record.hops for record in records]) <= 0:
             self._metrics.refuse("hop_limit", len(events))
             return refusal(
                 request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"

@@ -21,6 +21,7 @@ event is worth more than the headers beside it."""
 _NAMES = frozenset((b"x-request-id", b"retry-after", b"traceparent", b"tracestate"))
 _PREFIXES = (b"knative-", b"x-b3-")
 _FIRST = frozenset(name[:1] for name in (*_NAMES, *_PREFIXES))
+_LOWEST = min(*_NAMES, *_PREFIXES)
 _TRACE = frozenset((b"traceparent", b"tracestate"))
 
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
@@ -29,8 +30,8 @@ _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
 def passed(headers: Headers) -> PassedHeaders:
     """Those of a message's headers that go on, in the order received, within `MAX_HEADERS` and `MAX_BYTES`. Names are lower case.
     A value that could not be sent (RFC 9110, 5.5) is left out."""
-    # Almost no message has one: the first letter decides for nearly all names.
-    found = [header for header in headers if header[0][:1] in _FIRST and _goes_on(header[0])]
+    # Almost no message has one, and all pass here: `ce-`, `content-` and `host` lie below the lowest of them.
+    found = [header for header in headers if header[0] >= _LOWEST and header[0][:1] in _FIRST and _goes_on(header[0])]
     return _bounded(found) if found else ()
 
 

@@ -143,11 +143,12 @@ class SqliteReader:
         size = 0
         while self._queue and len(given) < limit:
             record = self._queue[0]
-            size += record.size
+            weight = record.size
+            size += weight
             if given and size > max_bytes:
                 break
             self._queue.popleft()
-            self._queued_bytes -= record.size
+            self._queued_bytes -= weight
             if self._watermark.give(record.position):
                 given.append(record)
         return given
