@@ -18,8 +18,10 @@ from tests.interop.traits import (
     JSON_DATA,
     JSON_FALSY,
     NO_CODING,
+    NO_CODING_ISSUES,
     PRECISION,
     STRUCTURED,
+    SUFFIX_ISSUES,
     TYPES,
     Change,
     Trait,
@@ -108,6 +110,25 @@ def _bytes_as_json(seen: Seen, sample: Sample) -> bool:
     return bool(_bytes(sample)) and seen.json and not isinstance(seen.data, Json)
 
 
+def replied(sdk: str, mode: str, sample: Sample) -> Seen | Refused:
+    """The same for an event that this SDK's receiver answers with."""
+    event = sent(sdk, mode, sample)
+    return apply(REPLIERS, sdk, mode, event, sample) if isinstance(event, Seen) else event
+
+
+def _guessed_content_type(seen: Seen, sample: Sample) -> Seen | Refused:
+    if "datacontenttype" in seen.attributes or sample.data is None:
+        return seen
+    raw = _bytes(sample)
+    guess = "text/plain; charset=utf-8" if raw is None else "application/octet-stream"
+    body = json.dumps(sample.data["json"], separators=(",", ":")).encode() if raw is None else raw
+    return replace(seen.with_(datacontenttype=guess), data=body)
+
+
+REPLIERS = (
+    Trait(("go",), BINARY, "lets the server guess a content type where the event has none", CONTENT_TYPE, _guessed_content_type),
+)
+
 SENDERS = (
     Trait(("python", "js"), EVERY, "adds the present time to an event without one", None, _own_time),
     Trait(("go",), ("binary", "structured"), "adds the present time to an event without one", None, _own_time),
@@ -133,13 +154,14 @@ SENDERS = (
         "leaves text outside ISO 8859-1 as it is, which the transport refuses",
         NO_CODING,
         _outside("ÿ", "sender"),
+        NO_CODING_ISSUES,
     ),
-    Trait(("vertx",), BINARY, "writes text outside ASCII in ISO 8859-1", NO_CODING, _outside("~", "broker")),
-    Trait(("go", "js", "java", "vertx"), BINARY, "doesn't encode", NO_CODING, each_text(decoded)),
+    Trait(("vertx",), BINARY, "writes text outside ASCII in ISO 8859-1", NO_CODING, _outside("~", "broker"), NO_CODING_ISSUES),
+    Trait(("go", "js", "java", "vertx"), BINARY, "doesn't encode", NO_CODING, each_text(decoded), NO_CODING_ISSUES),
     Trait(("python",), BINARY, "writes JSON data that is no object as Python does", BODY, _body(_python_body)),
     Trait(("js",), BINARY, "writes a JSON string without its quotes", BODY, _body(_js_body)),
     Trait(("python",), STRUCTURED, "has no JSON null", JSON_FALSY, _null_is_nothing),
-    Trait(("go",), ("structured", "batch"), "knows no JSON media type but json itself", JSON_DATA, _json_as_text),
+    Trait(("go",), ("structured", "batch"), "knows no JSON media type but json itself", JSON_DATA, _json_as_text, SUFFIX_ISSUES),
     Trait(
         ("java", "vertx"),
         STRUCTURED,

@@ -70,17 +70,17 @@ def instant(text: str) -> str:
 def of_sample(sample: Sample) -> Seen:
     """What a faultless receiver makes of it."""
     attributes = {name: instant(one.text) if one.type == "Timestamp" else one.text for name, one in sample.attributes.items()}
-    return Seen(attributes, _data(sample.data, attributes.get("datacontenttype")))
+    return Seen(attributes, data_of(sample.data, attributes.get("datacontenttype")))
 
 
 def of_told(told: Mapping[str, Any], sample: Sample) -> Seen:
     """What a receiver told; ``sample`` says which attributes are timestamps."""
     timestamps = {"time"} | {name for name, one in sample.attributes.items() if one.type == "Timestamp"}
     attributes = {name: instant(text) if name in timestamps else text for name, text in told["attributes"].items()}
-    return Seen(attributes, _data(told["data"], attributes.get("datacontenttype")))
+    return Seen(attributes, data_of(told["data"], attributes.get("datacontenttype")))
 
 
-def _data(told: Mapping[str, Any] | None, content_type: str | None) -> Data:
+def data_of(told: Mapping[str, Any] | None, content_type: str | None) -> Data:
     if told is None:
         return None
     if "json" in told:

@@ -43,6 +43,12 @@ def _decoded(value: str) -> str:
     return raw.decode()
 
 
+def decoded_headers(message: Message) -> dict[str, str]:
+    """Those of the event: attributes, and the content type."""
+    named = {name: _decoded(value) for name, value in message.headers if name.startswith("ce-")}
+    return named | {name: value for name, value in message.headers if name == "content-type"}
+
+
 def encoded(text: str) -> str:
     """As the HTTP binding has it in 3.1.3.2."""
     return quote(text, safe=_SAFE)
@@ -65,8 +71,9 @@ def text_of(value: object) -> str:
 def read(message: Message) -> dict[str, Any]:
     """Attributes and data as `tests.interop.client` tells them. A batch: its only event. Raises ValueError for no event."""
     if not message.structured:
-        attributes = {name[3:]: _decoded(value) for name, value in message.headers if name.startswith("ce-")}
-        content_type = dict(message.headers).get("content-type")
+        headers = decoded_headers(message)
+        content_type = headers.pop("content-type", None)
+        attributes = {name[3:]: text for name, text in headers.items()}
         if content_type is not None:
             attributes["datacontenttype"] = content_type
         data = {"base64": base64.b64encode(message.body).decode()} if message.body else None

@@ -130,7 +130,19 @@ DATA = [
     _base64("no bytes", b"", "application/octet-stream"),
 ]
 
-SAMPLES = [*ATTRIBUTES, *DATA]
+# An intermediary forwards events of up to 64 KiB, headers included.
+LARGE = [
+    sample("48 KiB of text", {"text": "0123456789abcdef" * 3072}, "text/plain"),
+    sample("36,000 bytes of JSON", {"json": ["x" * 98] * 353}, "application/json"),
+    sample(
+        "attributes of 45 KiB and data of 15 KiB",
+        {"text": "y" * 15 * 1024},
+        "text/plain",
+        **{f"long{number}": f"{number}" * 768 for number in range(10, 40)},
+    ),
+]
+
+SAMPLES = [*ATTRIBUTES, *DATA, *LARGE]
 
 _ids = count(1)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.client import SdkClient
-from tests.interop.model import Json, Refused, Seen, of_told
+from tests.interop.faults_receiving import shown
+from tests.interop.model import Json, Refused, Seen, of_told, same
 from tests.interop.plain import Message, PlainListener, read
 from tests.interop.samples import Sample
 from tests.support.http import request
@@ -31,7 +32,7 @@ class Arrivals:
 class Site:
     def __init__(self, folder: Path, clients: Mapping[str, SdkClient]) -> None:
         self.clients = clients
-        self.listener = PlainListener()
+        self.listener, self.batched = PlainListener(), PlainListener()
         receivers = {name: client.url for name, client in clients.items()} | {"plain": self.listener.url}
         manifest = [broker()]
         for name, url in receivers.items():
@@ -41,6 +42,7 @@ class Site:
                 manifest.append(trigger(f"{name}-{mode}", url(f"/{mode}"), filters=samples, delivery=delivery))
         for name, client in clients.items():
             manifest.append(trigger(f"{name}-reply", client.url("/reply"), types=[f"ask.{name}"], delivery={"retry": 0}))
+        manifest.append(trigger("batched", self.batched.url("/"), types=["batched"], delivery={"retry": 0}))
         self.process = EventingProcess(folder, manifest)
 
     @property
@@ -53,23 +55,34 @@ class Site:
 
     def arrivals(self, id_: str) -> Arrivals:
         """Wait until all receivers have the event. Raises AssertionError where another one comes."""
-        shown = {}
+        told_by = {}
         for name, client in self.clients.items():
             for _ in FORMATS:
                 told = client.next_received()
-                shown[name, told["path"][1:]] = told
+                told_by[name, told["path"][1:]] = told
         messages = [self.listener.next_received() for _ in FORMATS]
         wire = {message.path[1:]: message for message in messages}
         ids = {read(message)["attributes"]["id"] for message in messages}
-        ids |= {told["attributes"]["id"] for told in shown.values() if "attributes" in told}
+        ids |= {told["attributes"]["id"] for told in told_by.values() if "attributes" in told}
         assert ids == {id_}
-        assert len(shown) == len(FORMATS) * len(self.clients)
+        assert len(told_by) == len(FORMATS) * len(self.clients)
         assert wire.keys() == FORMATS.keys()
-        return Arrivals(shown, wire)
+        return Arrivals(told_by, wire)
+
+    def check(self, event: Sample, sent: Seen, came: str) -> None:
+        """Every receiver has to see what was sent in the mode ``came``, but for its known faults. Raises AssertionError."""
+        arrivals = self.arrivals(event.id)
+        for goes in FORMATS:
+            on_the_wire = forwarded(sent, came, goes)
+            same(of_told(read(arrivals.wire[goes]), event), on_the_wire, f"the wire, {goes}")
+            for name in self.clients:
+                got = seen(arrivals.shown[name, goes], event)
+                same(got, shown(name, goes, on_the_wire, event), f"{name}, {goes}")
 
     def close(self) -> None:
         self.process.end()
         self.listener.close()
+        self.batched.close()
 
 
 def forwarded(sent: Seen, came: str, goes: str, *, implied: bool = True) -> Seen:

@@ -18,6 +18,8 @@ STRUCTURED = ("structured",)
 EVERY = ("binary", "structured", "batch")
 
 NO_CODING = "HB 3.1.3.2: attributes are percent-encoded by senders and decoded by receivers"
+NO_CODING_ISSUES = "cloudevents/spec#1397, sdk-go#1331, sdk-java#748"
+SUFFIX_ISSUES = "cloudevents/sdk-go#797, sdk-go#1273"
 TYPES = "CE, Type System: a value is written as the canonical string of its type, a timestamp as RFC 3339"
 BODY = "HB 3.1.2: the body is the data, encoded as its content type says"
 CONTENT_TYPE = "HB 3.1.1: the content type is datacontenttype and nothing else"
@@ -30,13 +32,14 @@ PRECISION = "CE, Type System: a timestamp is any of RFC 3339, with as many digit
 @dataclass(frozen=True, slots=True)
 class Trait:
     """``modes``: of the message sent or received. ``breaks``: the rule, None for a liberty. ``change``: from what the event
-    is to what becomes of it; must leave alone all that the trait isn't about."""
+    is to what becomes of it; must leave alone all that the trait isn't about. ``issues``: where the SDK's makers know of it."""
 
     sdks: tuple[str, ...]
     modes: tuple[str, ...]
     what: str
     breaks: str | None
     change: Change
+    issues: str = ""
 
 
 def apply(traits: Iterable[Trait], sdk: str, mode: str, event: Seen, sample: Sample) -> Seen | Refused:

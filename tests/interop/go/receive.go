@@ -28,7 +28,7 @@ func (r *receiver) start(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	client, err := cloudevents.NewClient(protocol)
+	client, err := cloudevents.NewClient(protocol, cloudevents.WithTimeNow(), cloudevents.WithUUIDs())
 	if err != nil {
 		return err
 	}
