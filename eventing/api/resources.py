@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from eventing.api.errors import Refusal
+from eventing.api.table import head, included, row, wants_table
 from eventing.resources.conditions import timestamp
 from eventing.resources.kind_table import Key, ResourceKind
 from eventing.resources.store import ObjectStore, StoredObject
@@ -37,14 +38,24 @@ def resources_router(store: ObjectStore) -> APIRouter:
         if request.query_params.get("watch", "false") not in {"false", "0", ""}:
             raise Refusal(400, "watch is not supported over HTTP")
         found = store.list(kind.group, kind.kind, namespace)
-        return StreamingResponse(_listed(kind, store.version, found), media_type=_JSON)
+        if wants_table(request.headers.get("accept", "")):
+            return table(request, kind, found)
+        listed = {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": {"resourceVersion": str(store.version)}}
+        return StreamingResponse(_listed(listed, "items", found, written), media_type=_JSON)
 
-    def single(kind: ResourceKind, namespace: str, name: str) -> Response:
+    def table(request: Request, kind: ResourceKind, found: Sequence[StoredObject]) -> Response:
+        include, now = included(request.query_params.get("includeObject")), store.now()
+        rows = _listed(head(kind, store.version), "rows", found, lambda stored: row(stored, written(stored), now, include))
+        return StreamingResponse(rows, media_type=_JSON)
+
+    def single(request: Request, kind: ResourceKind, namespace: str, name: str) -> Response:
         stored = store.get(Key(kind.group, kind.kind, namespace, name))
         if stored is None:
             resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
             details = {"name": name, "group": kind.group, "kind": kind.plural}
             raise Refusal(404, f'{resource} "{name}" not found', {key: value for key, value in details.items() if value})
+        if wants_table(request.headers.get("accept", "")):
+            return table(request, kind, [stored])
         return Response(msgspec.json.encode(written(stored)), media_type=_JSON)
 
     def with_status(kind: ResourceKind) -> ResourceKind:
@@ -61,12 +72,12 @@ def resources_router(store: ObjectStore) -> APIRouter:
         return page(request, kind_of(group, version, plural), namespace)
 
     @router.get("/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}")
-    async def get(group: str, version: str, namespace: str, plural: str, name: str) -> Response:
-        return single(kind_of(group, version, plural), namespace, name)
+    async def get(request: Request, group: str, version: str, namespace: str, plural: str, name: str) -> Response:
+        return single(request, kind_of(group, version, plural), namespace, name)
 
     @router.get("/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}/status")
-    async def get_status(group: str, version: str, namespace: str, plural: str, name: str) -> Response:
-        return single(with_status(kind_of(group, version, plural)), namespace, name)
+    async def get_status(request: Request, group: str, version: str, namespace: str, plural: str, name: str) -> Response:
+        return single(request, with_status(kind_of(group, version, plural)), namespace, name)
 
     @router.get("/api/v1/{plural}")
     async def list_core(request: Request, plural: str) -> Response:
@@ -77,8 +88,8 @@ def resources_router(store: ObjectStore) -> APIRouter:
         return page(request, kind_of("", "v1", plural), namespace)
 
     @router.get("/api/v1/namespaces/{namespace}/{plural}/{name}")
-    async def get_core(namespace: str, plural: str, name: str) -> Response:
-        return single(kind_of("", "v1", plural), namespace, name)
+    async def get_core(request: Request, namespace: str, plural: str, name: str) -> Response:
+        return single(request, kind_of("", "v1", plural), namespace, name)
 
     return router
 
@@ -99,12 +110,13 @@ def written(stored: StoredObject) -> dict[str, Any]:
     return body
 
 
-async def _listed(kind: ResourceKind, version: int, found: Sequence[StoredObject]) -> AsyncIterator[bytes]:
-    """In pieces, with a pause for the loop between them: the data plane may share it."""
-    head = {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": {"resourceVersion": str(version)}}
-    yield msgspec.json.encode(head)[:-1] + b',"items":['
+async def _listed(
+    outer: dict[str, Any], name: str, found: Sequence[StoredObject], shown: Callable[[StoredObject], dict[str, Any]]
+) -> AsyncIterator[bytes]:
+    """In pieces, with a pause for the loop between them: the data plane may share it. ``name``: of the list within ``outer``."""
+    yield msgspec.json.encode(outer)[:-1] + f',"{name}":['.encode()
     for start in range(0, len(found), _CHUNK):
         chunk = found[start : start + _CHUNK]
-        yield (b"," if start else b"") + b",".join(msgspec.json.encode(written(stored)) for stored in chunk)
+        yield (b"," if start else b"") + b",".join(msgspec.json.encode(shown(stored)) for stored in chunk)
         await asyncio.sleep(0)
     yield b"]}"

@@ -60,6 +60,10 @@ class ObjectStore:
         """Rises with every change."""
         return self._version
 
+    def now(self) -> float:
+        """Seconds since the epoch, on the clock that objects' times of creation are from."""
+        return self._clock()
+
     def get(self, key: Key) -> StoredObject | None:
         return self._objects.get(key)
 
