@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dispatch_rig import Subscriber, event, rig, subscribers
+from dispatch_rig import RETRY_TWICE, Subscriber, event, eventually, rig, subscribers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventing.bindings import http as binding
 from eventing.event import Event, canonical
+from eventing.ports.http import Response
 from eventing.ports.records import MAX_HOPS
+from eventing.resources.plan import Target
 from eventing.testing.events import valid_events
 
 RAW: dict[str, tuple[bytes, str, bytes]] = {
@@ -150,7 +155,7 @@ def as_texts(sent: Event) -> Event:
 @given(st.lists(st.tuples(valid_events(), st.booleans()), min_size=1, max_size=20))
 def test_any_event_sent_in_either_mode_arrives_in_both_formats_as_it_was(sent: list[tuple[Event, bool]]) -> None:
     unexpired = [
-        (one.replace(id=str(number), expirytime=None, knativebrokerttl=None), json) for number, (one, json) in enumerate(sent)
+        (one.replace(id=str(number), expirytime=None, knativebrokerttl=None), mode) for number, (one, mode) in enumerate(sent)
     ]
 
     async def through() -> list[Subscriber]:
@@ -159,8 +164,8 @@ def test_any_event_sent_in_either_mode_arrives_in_both_formats_as_it_was(sent: l
                 engine.trigger("plain", plain.url)
                 engine.trigger("whole", whole.url, format="json")
                 await engine.start()
-                for one, json in unexpired:
-                    encode = binding.encode_structured if json else binding.encode_binary
+                for one, structured_mode in unexpired:
+                    encode = binding.encode_structured if structured_mode else binding.encode_binary
                     assert await engine.post(*encode(one)) == 202
                 await plain.got(len(unexpired))
                 await whole.got(len(unexpired))
@@ -170,10 +175,46 @@ def test_any_event_sent_in_either_mode_arrives_in_both_formats_as_it_was(sent: l
     plain, whole = asyncio.run(through())
     binary = {received.id: received for received, _ in plain.deliveries}
     structured = {received.id: received for received, _ in whole.deliveries}
-    for one, json in unexpired:
+    for one, structured_mode in unexpired:
         assert binary[one.id] == as_texts(one)
-        if json:
+        if structured_mode:
             assert structured[one.id] == one
             assert list(structured[one.id].items()) == list(one.items())
         else:
             assert structured[one.id] == as_texts(one)
+
+
+@pytest.mark.requirement("I21")
+async def test_a_batch_with_an_event_whose_count_ran_out_is_refused_whole(tmp_path: Path) -> None:
+    async with rig(tmp_path) as engine:
+        await engine.start()
+        batch = [{**dict(event(number).items()), "knativebrokerttl": ttl} for number, ttl in enumerate((200, 1, 200))]
+        headers = [(b"content-type", b"application/cloudevents-batch+json")]
+        assert await engine.post(headers, json.dumps(batch).encode()) == 400
+        assert await engine.post(headers, json.dumps(batch[::2]).encode()) == 202
+        await engine.drained()
+        assert engine.metrics.brokers["b"].refused["hop_limit"] == 3
+        assert engine.metrics.brokers["b"].read == 2
+
+
+@pytest.mark.requirement("D15", "F8")
+async def test_an_event_that_expires_while_it_waits_for_its_next_attempt_ends_as_expired_and_is_no_dead_letter(
+    tmp_path: Path,
+) -> None:
+    clock = [time.time()]
+    async with subscribers(2) as (one, dead), rig(tmp_path, wall=lambda: clock[0]) as engine:  # type: ignore[arg-type]
+
+        def answer(_received: Event, _times: int) -> Response:
+            clock[0] += 20.0
+            return Response(503)
+
+        one.answer = answer
+        engine.trigger("one", one.url, policy=RETRY_TWICE, dead_letter=Target(dead.url))
+        await engine.start()
+        end = datetime.fromtimestamp(clock[0] + 30, UTC)
+        await engine.append(event(1, expirytime=end.isoformat()))
+        await eventually(lambda: engine.metrics.triggers["one"].expired == 1)
+        await engine.idle()
+        assert await engine.channel.dead_letters.list("b", None, 10) == []
+    assert one.ids() == {"1": 2}
+    assert dead.deliveries == []
