@@ -20,7 +20,8 @@ from eventing.ports.http import Request
 SLICE = 64 * 1024
 """The most that is handed to the parser at a time, so that a flood of tiny pipelined requests can be stopped early."""
 
-_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
+_METHODS = {name.encode(): name for name in ("POST", "GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE")}
+_ALLOW = b"POST, OPTIONS"
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
@@ -126,6 +127,8 @@ class RequestParser:
         except httptools.HttpParserError as error:
             if self.ended:  # llhttp objects to bytes after the last request; they are nobody's
                 return
+            if isinstance(error, httptools.HttpParserInvalidMethodError):
+                raise _other_method("it does not begin with a method that is known here") from None
             raise Refusal(400, "malformed", f"not a valid HTTP request: {error}") from None
 
     def stop(self) -> None:
@@ -176,9 +179,10 @@ class RequestParser:
         self._keep_alive = parser.should_keep_alive()
         if self._connection or not self._keep_alive:
             self._check_version()
-        method = _METHODS.get(parser.get_method())
-        if method is None:
-            self._refuse(Refusal(501, "method", "the request method is not supported"))
+        name = parser.get_method()
+        if name == b"CONNECT":  # llhttp takes what follows it for another protocol
+            self._refuse(_other_method("CONNECT is not supported"))
+        method = _METHODS.get(name) or name.decode("ascii")
         host = self._host
         if host is None:
             if not self._http10:
@@ -198,7 +202,7 @@ class RequestParser:
         if self._length > self._limits.max_body:
             self._refuse(_body_too_large(self._limits))
         self._upgrading = parser.should_upgrade()
-        self._request = Request(method or "", path, query, self._headers, b"", self._peer)
+        self._request = Request(method, path, query, self._headers, b"", self._peer)
         self._headers = []  # trailers end up here and are discarded (RFC 9110, 6.5.1)
         self.in_body = True
 
@@ -236,7 +240,7 @@ class RequestParser:
             self._length = content_length(value)
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked":
-                self._refuse(Refusal(501, "transfer_encoding", "the only Transfer-Encoding supported is chunked"))
+                self._refuse(Refusal(400, "transfer_encoding", "the only Transfer-Encoding supported is chunked"))
             self._length = -1
         elif name == b"connection":
             self._connection = True
@@ -252,7 +256,7 @@ class RequestParser:
             self._http10 = True
             self.expects_continue = False  # RFC 9110, 10.1.1
         elif version != "1.1":
-            self._refuse(Refusal(505, "version", "only HTTP/1.0 and HTTP/1.1 are supported"))
+            self._refuse(Refusal(400, "version", "only HTTP/1.0 and HTTP/1.1 are supported"))
 
     def _check_sizes(self) -> None:
         sizes = [len(name) + len(value) + 4 for name, value in self._headers]
@@ -285,6 +289,10 @@ class RequestParser:
 def content_length(value: bytes) -> int:
     """Of a value that llhttp let pass: digits, below 2**64 (RFC 9110, 8.6). Leading zeros may outnumber what `int` takes."""
     return int(value.lstrip(b"0") or b"0")
+
+
+def _other_method(problem: str) -> Refusal:
+    return Refusal(405, "method", f"not a request that is served: {problem}; events are sent with POST", allow=_ALLOW)
 
 
 def _headers_too_large(limits: ServerLimits) -> Refusal:

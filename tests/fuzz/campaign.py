@@ -1,0 +1,157 @@
+"""A run over sockets: many connections at a time, until the time or the number of cases is up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fuzz import program
+from tests.fuzz.findings import Findings
+from tests.fuzz.ledger import Ledger
+from tests.fuzz.oracle import Oracle, Outcome
+from tests.fuzz.sender import play
+from tests.fuzz.session import Ending, Session, make
+from tests.fuzz.sink import Sink
+from tests.support.wait import eventually
+
+WORKERS = 24
+LOOK = 1.0
+SETTLE = 60.0
+"""Seconds within which everything accepted must have been delivered after the last case."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """Bytes of memory: `rss`, the samples. ``findings`` is empty after a good run."""
+
+    seed: int
+    cases: int = 0
+    requests: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    accepted: int = 0
+    delivered: int = 0
+    rss: list[int] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    exit_code: int | None = None
+    findings: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        rss = f"{self.rss[0] >> 20}..{self.rss[-1] >> 20} MiB" if self.rss else "?"
+        descriptors = f"{self.descriptors[0]}..{max(self.descriptors)}" if self.descriptors else "?"
+        statuses = " ".join(f"{status}:{count}" for status, count in sorted(self.statuses.items()))
+        return (
+            f"{self.seconds:.0f} s, {self.cases} cases ({self.cases / max(self.seconds, 0.001):.0f}/s), {self.requests} requests, "
+            f"{statuses}, accepted {self.accepted}, delivered {self.delivered}, memory {rss}, descriptors {descriptors}, "
+            f"findings {len(self.findings)}"
+        )
+
+
+class Campaign:
+    """``first``: the number of the first case. ``cases``, ``seconds``: whichever is up first ends it; None: no bound.
+    ``silent``: whether some clients wait for the server's time-outs, which takes up to 75 s."""
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        cases: int | None = None,
+        seconds: float | None = None,
+        first: int = 0,
+        silent: bool = True,
+        every: float = 60.0,
+        tell: Callable[[str], None] = print,
+    ) -> None:
+        self._folder, self._seed, self._cases, self._seconds = folder, seed, cases, seconds
+        self._first, self._silent, self._every, self._tell = first, silent, every, tell
+        self.findings = Findings(seed, tell)
+        self._ledger = Ledger(self.findings)
+        self._oracle = Oracle(self.findings, self._ledger)
+        self._sink = Sink(self._ledger, self.findings)
+        self._next = first
+        self._done = 0
+        self._quiet: list[asyncio.Task[None]] = []
+
+    async def run(self) -> Summary:
+        process = program.start(self._folder, await self._sink.start())
+        process.allow_traceback = True  # the watch tells of it, with all the rest
+        watch = program.Watch(process, self.findings)
+        summary = Summary(self._seed)
+        began = time.monotonic()
+        try:
+            await process.start()
+            watch.look()
+            port = process.port
+            began = time.monotonic()
+            workers = [asyncio.create_task(self._work(port, began)) for _ in range(WORKERS)]
+            watching = asyncio.create_task(self._watch(watch, summary, began))
+            await asyncio.gather(*workers)
+            await asyncio.gather(*self._quiet)
+            await self._settle()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            watch.look()
+            if process.alive:
+                summary.exit_code = await process.terminate()
+                if summary.exit_code:
+                    self.findings.add("the exit code", f"{summary.exit_code} {process.tail()}")
+            watch.read_log()
+            watch.judge()
+            self._ledger.check(0.0)
+        finally:
+            process.end()
+            await self._sink.stop()
+        self._fill(summary, watch, began)
+        return summary
+
+    def _fill(self, summary: Summary, watch: program.Watch, began: float) -> None:
+        summary.seconds = time.monotonic() - began
+        summary.cases, summary.requests, summary.statuses = self._done, self._oracle.requests, self._oracle.statuses
+        summary.accepted, summary.delivered = self._ledger.accepted, self._ledger.delivered
+        summary.rss, summary.descriptors, summary.findings = watch.rss, watch.descriptors, self.findings.lines
+
+    def _more(self, began: float) -> bool:
+        if self._cases is not None and self._next - self._first >= self._cases:
+            return False
+        return self._seconds is None or time.monotonic() - began < self._seconds
+
+    async def _work(self, port: int, began: float) -> None:
+        while self._more(began):
+            number, self._next = self._next, self._next + 1
+            session = make(self._seed, number, silent=self._silent)
+            if session.ending is Ending.SILENT:
+                self._quiet.append(asyncio.create_task(self._play(port, session)))
+            else:
+                await self._play(port, session)
+
+    async def _play(self, port: int, session: Session) -> None:
+        try:
+            outcome = await play(port, session)
+        except OSError as error:
+            self.findings.add("no connection", str(error), session.number)
+            outcome = Outcome(b"", "late")
+        self._oracle.judge(session, outcome)
+        self._done += 1
+
+    async def _watch(self, watch: program.Watch, summary: Summary, began: float) -> None:
+        told = began
+        while True:
+            await asyncio.sleep(LOOK)
+            watch.look()
+            self._ledger.check()
+            self._quiet = [task for task in self._quiet if not task.done()]
+            if time.monotonic() - told >= self._every:
+                told = time.monotonic()
+                self._fill(summary, watch, began)
+                self._tell(f"{summary.line()}, next case {self._next}")
+
+    async def _settle(self) -> None:
+        try:
+            await eventually(lambda: not self._ledger.due and not self._ledger.early, SETTLE)
+        except AssertionError:
+            self.findings.add("not settled", f"{len(self._ledger.due)} due, {len(self._ledger.early)} never promised")

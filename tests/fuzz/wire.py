@@ -1,0 +1,244 @@
+"""A second reader of HTTP/1.1, slow and simple: whole messages from whole bytes, by the letter of RFC 9112.
+
+It knows what the server ought to make of a stream of bytes, and checks what the program itself sends. It shares nothing with
+`eventing.http`, so that a fault there is not repeated here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+Headers = list[tuple[bytes, bytes]]
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_START = re.compile(rb"(" + TOKEN + rb") +([\x21\x22\x24-\x7e]+) +HTTP/(\d)\.(\d)")
+"""More than one space is what a recipient may bear (RFC 9112, 3), and llhttp does."""
+_FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [\t\x20-\x7e]*")
+_CHUNK = re.compile(
+    rb"([0-9A-Fa-f]{1,16})(?:;" + TOKEN + rb"(?:=(?:" + TOKEN + rb'|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"))?)*'
+)
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_DIGITS = re.compile(rb"[0-9]{1,19}")
+METHODS = frozenset(
+    b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL"
+    b" REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK QUERY".split()
+)
+"""Those that are registered, without CONNECT; another one ends the connection, because nobody knows what follows it."""
+
+MAX_URL = 8 * 1024
+MAX_HEADER = 96 * 1024
+MAX_HEADERS = 128 * 1024
+
+
+class Broken(Exception):
+    """These bytes are no HTTP, or nothing that a server has to understand. The text says why."""
+
+
+class Partial(Exception):
+    """More bytes are needed."""
+
+
+@dataclass(slots=True)
+class Message:
+    """``last``: nothing may follow it on its connection. ``target``: as it was sent. Names of headers are in lower case."""
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    body: bytes
+    last: bool
+
+    def header(self, name: bytes) -> bytes | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: bytes) -> bytes | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(slots=True)
+class Stream:
+    """What a stream of bytes holds. ``stop``: why reading ended before its end: `broken`, `partial`, or empty where it didn't;
+    ``why`` the same in words."""
+
+    messages: list[Message] = field(default_factory=list)
+    stop: str = ""
+    why: str = ""
+
+
+def read_requests(data: bytes, max_body: int) -> Stream:
+    """All requests of a connection, up to the first that can't be taken or that is the last one."""
+    stream = Stream()
+    place = 0
+    while True:
+        while data[place : place + 1] in {b"\r", b"\n"}:
+            place += 1
+        if place >= len(data):
+            return stream
+        try:
+            message, place = _request(data, place, max_body)
+        except Partial:
+            stream.stop = "partial"
+            return stream
+        except Broken as error:
+            stream.stop, stream.why = "broken", str(error)
+            return stream
+        stream.messages.append(message)
+        if message.last:
+            return stream
+
+
+def read_answers(data: bytes, methods: list[bytes]) -> tuple[list[Answer], int]:
+    """The final answers in ``data`` to requests with these methods, and how many bytes they and interim answers take.
+    Raises `Broken`."""
+    answers: list[Answer] = []
+    place = 0
+    while place < len(data):
+        try:
+            line, after = _line(data, place)
+            headers, after = _fields(data, after)
+        except Partial:
+            break
+        match = _STATUS.fullmatch(line)
+        if match is None:
+            raise Broken(f"no status line: {line[:80]!r}")
+        status = int(match[1])
+        if status == 100:
+            if headers:
+                raise Broken("100 Continue with headers")
+            place = after
+            continue
+        head = len(answers) < len(methods) and methods[len(answers)] == b"HEAD"
+        lengths = [value for name, value in headers if name == b"content-length"]
+        if status in {204, 304}:
+            if lengths:
+                raise Broken("a length where no body can be")
+            lengths = [b"0"]
+        if len(lengths) != 1 or _DIGITS.fullmatch(lengths[0]) is None:
+            raise Broken(f"no single length: {lengths!r}")
+        end = after + (0 if head else int(lengths[0]))
+        if end > len(data):
+            break
+        answers.append(Answer(status, headers, data[after:end]))
+        place = end
+    return answers, place
+
+
+def _line(data: bytes, place: int) -> tuple[bytes, int]:
+    end = data.find(b"\n", place)
+    if end < 0:
+        raise Partial
+    if end == place or data[end - 1 : end] != b"\r":
+        raise Broken("a line that ends without CR LF")
+    line = data[place : end - 1]
+    if b"\r" in line:
+        raise Broken("a CR within a line")
+    return line, end + 1
+
+
+def _fields(data: bytes, place: int) -> tuple[Headers, int]:
+    headers: Headers = []
+    while True:
+        line, place = _line(data, place)
+        if not line:
+            return headers, place
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            raise Broken("no header line")
+        headers.append((match[1].lower(), match[2].strip(b" \t")))
+
+
+def _request(data: bytes, place: int, max_body: int) -> tuple[Message, int]:
+    line, place = _line(data, place)
+    match = _START.fullmatch(line)
+    if match is None:
+        raise Broken("no request line")
+    method, target, version = match[1], match[2], (match[3], match[4])
+    if version not in {(b"1", b"0"), (b"1", b"1")}:
+        raise Broken("another version")
+    if method not in METHODS:
+        raise Broken("an unknown method")
+    if len(target) > MAX_URL:
+        raise Broken("the target is too long")
+    if target[:1] != b"/" and target != b"*" and b"://" not in target:
+        raise Broken("no target")
+    headers, place = _fields(data, place)
+    sizes = [len(name) + len(value) + 4 for name, value in headers]
+    if sizes and (max(sizes) > MAX_HEADER or sum(sizes) > MAX_HEADERS):
+        raise Broken("headers too large")
+    old = version == (b"1", b"0")
+    length = _framing(headers, old)
+    wishes = {wish.strip(b" \t").lower() for name, value in headers if name == b"connection" for wish in value.split(b",")}
+    last = b"close" in wishes or (old and b"keep-alive" not in wishes)
+    if length is not None and length > max_body:
+        raise Broken("body too large")
+    if length is None:
+        body, place = _chunks(data, place, max_body)
+    else:
+        body = data[place : place + length]
+        if len(body) < length:
+            raise Partial
+        place += length
+    return Message(method, target, headers, body, last), place
+
+
+def _framing(headers: Headers, old: bool) -> int | None:
+    """The body's length, None for chunks."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        found.setdefault(name, []).append(value)
+    hosts = found.get(b"host", [])
+    if len(hosts) > 1 or (not hosts and not old) or any(_HOST.fullmatch(host) is None for host in hosts):
+        raise Broken("host")
+    if any(value.lower() != b"100-continue" for value in found.get(b"expect", ())):
+        raise Broken("an expectation")
+    lengths, codings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
+    if codings:
+        if lengths or len(codings) > 1 or codings[0].lower() != b"chunked" or old:
+            raise Broken("transfer coding")
+        return None
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not lengths[0].isdigit():
+        raise Broken("content length")
+    digits = lengths[0].lstrip(b"0") or b"0"
+    if len(digits) > 19:
+        raise Broken("content length")
+    return int(digits)
+
+
+def _chunks(data: bytes, place: int, max_body: int) -> tuple[bytes, int]:
+    parts: list[bytes] = []
+    total = 0
+    while True:
+        line, place = _line(data, place)
+        match = _CHUNK.fullmatch(line)
+        if match is None:
+            raise Broken("no chunk size")
+        size = int(match[1], 16)
+        if not size:
+            break
+        total += size
+        if total > max_body:
+            raise Broken("body too large")
+        parts.append(data[place : place + size])
+        place += size
+        if place + 2 > len(data):
+            if data[place:] not in {b"", b"\r"}:
+                raise Broken("no end of a chunk")
+            raise Partial
+        if data[place : place + 2] != b"\r\n":
+            raise Broken("no end of a chunk")
+        place += 2
+    trailers, place = _fields(data, place)
+    if any(name in {b"content-length", b"transfer-encoding"} for name, _ in trailers):
+        raise Broken("framing in a trailer")
+    return b"".join(parts), place
