@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,4 +140,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Whoever ends this process ends the build it waits for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     raise SystemExit(main())
