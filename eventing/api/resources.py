@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from eventing.api.errors import Refusal
+from eventing.api.selectors import selector
 from eventing.api.table import head, included, row, wants_table
 from eventing.resources.conditions import timestamp
 from eventing.resources.kind_table import Key, ResourceKind
@@ -18,7 +19,6 @@ from eventing.resources.store import ObjectStore, StoredObject
 
 _JSON = "application/json"
 _CHUNK = 100
-_UNSUPPORTED = ("labelSelector", "fieldSelector", "continue")
 
 
 def resources_router(store: ObjectStore) -> APIRouter:
@@ -32,12 +32,13 @@ def resources_router(store: ObjectStore) -> APIRouter:
         return kind
 
     def page(request: Request, kind: ResourceKind, namespace: str | None) -> Response:
-        for name in _UNSUPPORTED:
-            if request.query_params.get(name):
-                raise Refusal(400, f"the query parameter {name} is not supported")
+        if request.query_params.get("continue"):
+            raise Refusal(400, "the query parameter continue is not supported")
         if request.query_params.get("watch", "false") not in {"false", "0", ""}:
             raise Refusal(400, "watch is not supported over HTTP")
-        found = store.list(kind.group, kind.kind, namespace)
+        query = request.query_params
+        chosen = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
+        found = [stored for stored in store.list(kind.group, kind.kind, namespace) if chosen(stored)]
         if wants_table(request.headers.get("accept", "")):
             return table(request, kind, found)
         listed = {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": {"resourceVersion": str(store.version)}}
