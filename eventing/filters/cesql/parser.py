@@ -220,8 +220,8 @@ class _Parser:
         token = self._token
         if token.kind is not Kind.WORD or token.text in KEYWORDS:
             raise self._unexpected(wanted)
-        if not _NAME.fullmatch(token.text):
-            raise fault(self._text, token.start, f"{token} is no attribute name (letters and digits)")
+        if not _NAME.fullmatch(token.text) or _DIGITS.fullmatch(token.text):
+            raise fault(self._text, token.start, f"{token} is no attribute name (letters and digits, with at least one letter)")
         return self._take().text.lower()
 
     def _call(self) -> Node:
