@@ -318,7 +318,11 @@ class ServerConnection(asyncio.Protocol):
         self._current = None
         transport.write(data)
         if last:
-            self._end()
+            more = self._parser.surplus or self._unparsed or self._queue
+            if more or (not incoming.keep_alive and transport.can_write_eof()):
+                self._linger()
+            else:
+                self._end()
 
     # Ending -------------------------------------------------------------------------------------------------------------
 
@@ -326,19 +330,24 @@ class ServerConnection(asyncio.Protocol):
         return Refusal(503, reason, message, retry_after=self._state.limits.retry_after)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer, then read and throw away for a moment what the client still sends: closing with bytes unread would
-        reset the connection, and the client might never see the answer (RFC 9112, 9.6)."""
         state, transport = self._state, self._transport
         if transport is None:
             return
         state.refused(refusal.reason)
+        transport.write(state.writer.write(refusal.response(), date=state.date, connection=b"connection: close\r\n"))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read and throw away for a moment what the client still sends after its last answer: closing with bytes unread would
+        reset the connection, and the client might never see that answer (RFC 9112, 9.6)."""
+        state, transport = self._state, self._transport
+        assert transport is not None
+        if self._eof or len(state.lingering) >= state.limits.max_connections:
+            self._end()
+            return
         state.connections.discard(self)
         state.lingering.add(self)
-        transport.write(state.writer.write(refusal.response(), date=state.date, connection=b"connection: close\r\n"))
         self._ended(state.limits.linger)
-        if self._eof:
-            transport.close()
-            return
         if transport.can_write_eof():
             transport.write_eof()
         if self._paused:

@@ -72,6 +72,7 @@ class RequestParser:
         "ended",
         "expects_continue",
         "in_body",
+        "surplus",
     )
 
     def __init__(self, limits: ServerLimits, emit: Callable[[Incoming], None], peer: str = "") -> None:
@@ -84,6 +85,8 @@ class RequestParser:
         self._upgrading = False
         self.ended = False
         """A request said that it is the last one."""
+        self.surplus = False
+        """More came after the last one."""
         self._reset()
 
     def _reset(self) -> None:
@@ -108,6 +111,7 @@ class RequestParser:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take at most `SLICE` bytes. Raises `Refusal`."""
+        self.surplus = self.surplus or self.ended
         try:
             while not self.ended:
                 self._raw += len(data)
@@ -126,6 +130,7 @@ class RequestParser:
             raise self._refusal or error.__context__ or error from None
         except httptools.HttpParserError as error:
             if self.ended:  # llhttp objects to bytes after the last request; they are nobody's
+                self.surplus = True
                 return
             if isinstance(error, httptools.HttpParserInvalidMethodError):
                 raise _other_method("it does not begin with a method that is known here") from None

@@ -30,6 +30,7 @@ async def talk(port: int, wire: bytes, *, eof: bool = False) -> bytes:
     return answer
 
 
+LAST = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
 CLOSE = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
@@ -197,6 +198,43 @@ async def test_a_large_body_that_is_refused_does_not_hide_the_answer() -> None:
         assert body == b"the body is larger than 1048576 bytes\n"
         writer.close()
     assert refused == ["body_too_large"]
+
+
+@on_both_loops
+async def test_what_a_client_sends_after_its_last_request_does_not_hide_the_answer() -> None:
+    """It said `Connection: close`, sends 20 MiB more without looking, and must still see the answer rather than a reset."""
+    limits = ServerLimits(max_body=64)
+    async with serving(echo, limits) as (server, port):
+        for start in (LAST, b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(start + b"x" * 20971520)
+            answer = await read_answer(reader)
+            assert answer[0] == 200
+            assert await reader.read() == b""
+            writer.close()
+        await until(lambda: server.connections == 0)
+
+
+@on_both_loops
+async def test_connections_that_linger_are_no_more_than_those_served() -> None:
+    limits = ServerLimits(max_connections=2, linger=60)
+    async with serving(echo, limits) as (_, port):
+        kept = []
+        for expected in (True, True, False):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(LAST)
+            assert (await read_answer(reader))[0] == 200
+            assert await reader.read() == b""
+            kept.append(writer)
+            if expected:
+                continue
+            with pytest.raises(ConnectionError):  # it is closed altogether, not only for reading
+                while True:
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0)
+        for writer in kept:
+            writer.close()
 
 
 @on_both_loops
