@@ -85,6 +85,11 @@ class SdkClient:
         except queue.Empty:
             raise AssertionError(f"{self.name} received nothing within {WAIT:g} s") from None
 
+    def forget(self) -> None:
+        """What came until now."""
+        while not self.received.empty():
+            self.received.get()
+
     def close(self) -> None:
         """Ends when its input does; else by its id."""
         assert self._process.stdin is not None

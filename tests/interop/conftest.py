@@ -1,4 +1,4 @@
-"""The SDK clients and the program, once for each process of pytest."""
+"""The SDK clients and the program: opened once for each process of pytest, without anything left of the test before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.interop.site import Site
 
 
 @pytest.fixture(scope="session")
-def sdks() -> Iterator[Sdks]:
+def opened_sdks() -> Iterator[Sdks]:
     opened = Sdks()
     try:
         yield opened
@@ -22,7 +22,7 @@ def sdks() -> Iterator[Sdks]:
 
 
 @pytest.fixture(scope="session")
-def listener() -> Iterator[PlainListener]:
+def opened_listener() -> Iterator[PlainListener]:
     opened = PlainListener()
     try:
         yield opened
@@ -31,10 +31,28 @@ def listener() -> Iterator[PlainListener]:
 
 
 @pytest.fixture(scope="session")
-def site(sdks: Sdks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site(tmp_path_factory.mktemp("interop"), sdks.available())
+def opened_site(opened_sdks: Sdks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    opened = Site(tmp_path_factory.mktemp("interop"), opened_sdks.available())
     try:
         asyncio.run(opened.process.start())
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture
+def sdks(opened_sdks: Sdks) -> Sdks:
+    opened_sdks.forget()
+    return opened_sdks
+
+
+@pytest.fixture
+def listener(opened_listener: PlainListener) -> PlainListener:
+    opened_listener.forget()
+    return opened_listener
+
+
+@pytest.fixture
+def site(opened_site: Site) -> Site:
+    opened_site.forget()
+    return opened_site

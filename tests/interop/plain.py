@@ -176,6 +176,11 @@ class PlainListener:
         except queue.Empty:
             raise AssertionError(f"nothing came within {WAIT:g} s") from None
 
+    def forget(self) -> None:
+        """What came until now."""
+        while not self.received.empty():
+            self.received.get()
+
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join()

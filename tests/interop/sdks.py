@@ -55,6 +55,12 @@ class Sdks:
     def available(self) -> dict[str, SdkClient]:
         return {name: found for name in NAMES if isinstance(found := self.find(name), SdkClient)}
 
+    def forget(self) -> None:
+        """What the receivers got until now."""
+        for found in self._open.values():
+            if isinstance(found, SdkClient):
+                found.forget()
+
     def close(self) -> None:
         for found in self._open.values():
             if isinstance(found, SdkClient):

@@ -79,6 +79,12 @@ class Site:
                 got = seen(arrivals.shown[name, goes], event)
                 same(got, shown(name, goes, on_the_wire, event), f"{name}, {goes}")
 
+    def forget(self) -> None:
+        """What came to any receiver until now."""
+        receivers: tuple[SdkClient | PlainListener, ...] = (*self.clients.values(), self.listener, self.batched)
+        for receiver in receivers:
+            receiver.forget()
+
     def close(self) -> None:
         self.process.end()
         self.listener.close()
