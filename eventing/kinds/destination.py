@@ -100,6 +100,15 @@ class Destination(KindModel):
         return value
 
 
+def _or_empty(value: object) -> object:
+    return {} if value is None else value
+
+
+RequiredDestination = Annotated[Destination, BeforeValidator(_or_empty)]
+"""A Destination that is missing is an empty one to Kubernetes, and is refused in the same words. Its field needs
+`Field(default=None, validate_default=True)`."""
+
+
 def _holds_certificates(pem: str) -> bool:
     if not pem.isascii():
         return False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from eventing.kinds.base import KindModel, refuse
-from eventing.kinds.destination import Destination
+from eventing.kinds.destination import RequiredDestination
 
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -35,7 +35,7 @@ class CloudEventOverrides(KindModel):
 class SourceSpec(KindModel):
     """Base of a source's `.spec` (Knative's Source duck type)."""
 
-    sink: Destination
+    sink: RequiredDestination = Field(default=None, validate_default=True)
     ce_overrides: CloudEventOverrides | None = None
 
     @property

@@ -12,16 +12,11 @@ from pydantic.alias_generators import to_camel
 from eventing.filters import Filter
 from eventing.kinds.base import KindModel, given, or_none, refuse
 from eventing.kinds.delivery import DeliverySpec
-from eventing.kinds.destination import Destination, KReference, OptionalText
+from eventing.kinds.destination import KReference, OptionalText, RequiredDestination
 from eventing.kinds.metadata import ObjectMeta
 from eventing.kinds.names import Subdomain
 from eventing.kinds.uri import split_uri
 from eventing.resources.kind_table import BROKER, EVENTING, Key, ResourceKind
-
-
-def _or_empty(value: object) -> object:
-    """To Kubernetes a Destination that is missing is an empty one."""
-    return {} if value is None else value
 
 
 class BrokerSpec(KindModel):
@@ -93,7 +88,7 @@ class TriggerSpec(KindModel):
     broker: Annotated[str | None, BeforeValidator(or_none)] = Field(default=None, validate_default=True)
     filter: TriggerFilter | None = None
     filters: list[Any] | None = None
-    subscriber: Annotated[Destination, BeforeValidator(_or_empty)] = Field(default=None, validate_default=True)
+    subscriber: RequiredDestination = Field(default=None, validate_default=True)
     delivery: DeliverySpec | None = None
 
     @field_validator("broker")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from eventing.errors import Fault, InvalidManifest
+from eventing.errors import Fault, InvalidManifest, one_line
 from eventing.kinds.metadata import ObjectMeta
 from eventing.ports.source import SourcePlugin
 from eventing.resources.annotations import INJECTION, options
@@ -35,7 +35,7 @@ class Remark:
 
     def __str__(self) -> str:
         where = ": ".join(part for part in (self.file, self.object, self.field) if part)
-        return f"{where}: {self.reason}" + (f" (line {self.line})" if self.line is not None else "")
+        return one_line(f"{where}: {self.reason}" + (f" (line {self.line})" if self.line is not None else ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,7 @@ class Objects:
         for resource in objects:
             self._store.put(resource, identified.uids[resource.key])
         self._retired = dict(identified.retired)
-        for moved in identified.moved:
-            await self._tell(moved, new=moved.at == now)
+        await self._tell(identified.moved, now)
         self._health = self._channel.health()
         await self._reconcile()
         await dispatcher.apply(self._plan)
@@ -79,26 +78,30 @@ class Objects:
         ingress.serve_receivers(receivers)
         await self._reconcile()
 
-    async def _tell(self, moved: Moved, *, new: bool) -> None:
-        """That a trigger went to another broker, and what becomes of what it owes: at the start that found it, and at every one
-        for as long as something is owed. Raises `ChannelUnavailable`."""
-        owed = 0
-        for uid in self._uids_of(Key(BROKER.group, BROKER.kind, moved.key.namespace, moved.was)):
-            try:
-                states = await self._channel.backlog.states(uid)
-            except KeyError:
-                continue  # it has no log (any more)
-            owed += sum(state.entries for state in states if state.trigger == moved.uid)
-        fields = {"trigger": moved.key.path, "field": "spec.broker", "was": moved.was, "now": moved.now or "gone", "owed": owed}
-        if owed:
-            self._log.warning(
-                "a trigger went to another broker; what it owes at the first waits there, and is delivered only if the field is "
-                "put back in time",
-                **fields,
-                until=timestamp(moved.at + KEPT),
-            )
-        elif new:
-            self._log.warning("a trigger went to another broker; it owed nothing at the first", **fields)
+    async def _tell(self, moved: Sequence[Moved], now: float) -> None:
+        """Which triggers went to another broker, and what becomes of what they owe: at the start that found it (``now``), and at
+        every one for as long as something is owed. Raises `ChannelUnavailable`."""
+        owed: dict[str, int] = {}
+        for first in sorted({Key(BROKER.group, BROKER.kind, one.key.namespace, one.was) for one in moved}):
+            for uid in self._uids_of(first):
+                try:
+                    states = await self._channel.backlog.states(uid)
+                except KeyError:
+                    continue  # it has no log (any more)
+                for state in states:
+                    owed[state.trigger] = owed.get(state.trigger, 0) + state.entries
+        for one in moved:
+            count = owed.get(one.uid, 0)
+            fields = {"trigger": one.key.path, "field": "spec.broker", "was": one.was, "now": one.now or "gone", "owed": count}
+            if count:
+                self._log.warning(
+                    "a trigger went to another broker; what it owes at the first waits there, and is delivered only if the field "
+                    "is put back in time",
+                    **fields,
+                    until=timestamp(one.at + KEPT),
+                )
+            elif one.at == now:
+                self._log.warning("a trigger went to another broker; it owed nothing at the first", **fields)
 
     def _uids_of(self, key: Key) -> list[str]:
         """The uid of an object, and those of former ones of its name."""

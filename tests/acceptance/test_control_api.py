@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.fixtures import Make
+from tests.support.fixtures import Listen, Make
 from tests.support.http import call
+from tests.support.load import Load
 from tests.support.manifest import broker, trigger
 from tests.support.process import EventingProcess
 
@@ -51,6 +53,29 @@ async def test_objects_and_lists(engine: EventingProcess) -> None:
         assert (await engine.condition(kind, name))["status"] == "True"
     durability = await engine.condition("brokers", "default", "TriggerChannelReady")
     assert "durability" in durability["message"]
+
+
+@pytest.mark.requirement("B3", "D14")
+async def test_every_event_that_comes_while_a_trigger_is_ready_reaches_it(
+    make: Make, load: Callable[..., Load], listen: Listen
+) -> None:
+    subscriber, dead = await listen(), await listen()
+    delivery = {"retry": 0, "deadLetterSink": {"uri": dead.url}}
+    engine = make([broker(), *(trigger(f"t{number}", subscriber.url, delivery=delivery) for number in range(20))])
+    for start in (1, 2):  # what it is after a restart is as true as the first time
+        await engine.start()
+        status = await engine.status("triggers", "t19")
+        assert (status["subscriberUri"], status["deadLetterSinkUri"]) == (subscriber.url, dead.url)
+        assert (await engine.condition("triggers", "t19"))["status"] == "True"
+        assert await load(engine.url(), f"e{start}-").one() == 202
+        expected = 20 * start
+
+        def delivered(expected: int = expected) -> bool:
+            return subscriber.done.total() == expected
+
+        await subscriber.until(delivered, 30, "a delivery by each trigger")
+        assert await engine.terminate() == 0
+    assert dead.done.total() == 0
 
 
 async def test_uids_stay_over_a_restart(engine: EventingProcess) -> None:
