@@ -51,13 +51,18 @@ class EventTooLarge(InvalidEvent):
     """Over a size limit."""
 
 
+def one_line(text: str) -> str:
+    """The text with what can't be printed escaped, line ends above all: what is quoted of a user's text must not begin a line."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 class Fault(EventingError):
-    """One fault in a manifest: ``FILE: KIND/NAME: FIELD: reason (line N)``."""
+    """One fault in a manifest: ``FILE: KIND/NAME: FIELD: reason (line N)``, always one line."""
 
     def __init__(self, reason: str, *, file: str, line: int | None = None, object_: str = "", field: str = "") -> None:
         self.reason, self.file, self.line, self.object, self.field = reason, file, line, object_, field
         where = ": ".join(part for part in (file, object_, field) if part)
-        super().__init__(f"{where}: {reason}" + (f" (line {line})" if line is not None else ""))
+        super().__init__(one_line(f"{where}: {reason}" + (f" (line {line})" if line is not None else "")))
 
 
 class InvalidManifest(EventingError):

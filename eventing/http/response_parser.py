@@ -112,7 +112,7 @@ class ResponseParser:
         if name == b"content-length":
             self._length = content_length(value)
         elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
+            if value.lower() != b"chunked" or self._length == _CHUNKED:  # not even chunked twice (RFC 9112, 7)
                 self._refuse(AnswerMalformed("the answer has a Transfer-Encoding other than chunked"))
             self._length = _CHUNKED
         self._headers.append((name, value))

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: long runs by hand, and single cases again."""
+"""Fuzzing by hand: `python -m tests.fuzz`. Long runs against the program or its parsers, and single cases again."""
 
 from __future__ import annotations
 
@@ -7,59 +7,87 @@ import asyncio
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable
+import time
 from pathlib import Path
 
 import uvloop
 
+from tests.fuzz import answers, manifests, pure
 from tests.fuzz.campaign import Campaign
+from tests.fuzz.evil import EvilCampaign
+from tests.fuzz.findings import Findings
 from tests.fuzz.model import judge
 from tests.fuzz.session import make
+
+TARGETS = ("ingress", "subscriber", *pure.TARGETS)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--target", choices=TARGETS, default="ingress", help="ingress and subscriber run the program")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long; 0: until --cases are done")
     parser.add_argument("--cases", type=int, help="how many at most")
-    parser.add_argument("--seed", type=int, help="of the whole run; printed where it isn't given")
+    parser.add_argument("--seed", type=int, help="of the whole run; made up and printed where it isn't given")
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--only", type=int, help="this case alone, with what is sent and what is expected")
     options = parser.parse_args()
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
-    tell = _printer()
-    tell(f"seed {seed}")
+    tell(f"target {options.target}, seed {seed}")
     if options.only is not None:
-        _show(seed, options.only)
+        show(options.target, seed, options.only)
         options.first, options.cases, options.seconds = options.only, 1, 0.0
     if not options.seconds and options.cases is None:
         parser.error("--seconds 0 needs --cases")
+    run = run_pure if options.target in pure.TARGETS else run_program
+    findings = run(options.target, seed, options.first, options.cases, options.seconds or None)
+    for kind, count in findings.kinds.most_common():
+        tell(f"{count} x {kind}")
+    return 1 if findings else 0
+
+
+def tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def run_program(target: str, seed: int, first: int, cases: int | None, seconds: float | None) -> Findings:
     with tempfile.TemporaryDirectory(prefix="eventing-fuzz-") as folder:
-        campaign = Campaign(
-            Path(folder), seed, cases=options.cases, seconds=options.seconds or None, first=options.first, tell=tell
-        )
+        kind = Campaign if target == "ingress" else EvilCampaign
+        campaign = kind(Path(folder), seed, cases=cases, seconds=seconds, first=first, tell=tell)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             summary = runner.run(campaign.run())
     tell(summary.line())
-    for kind, count in campaign.findings.kinds.most_common():
-        tell(f"{count} x {kind}")
-    return 1 if campaign.findings else 0
+    return campaign.findings
 
 
-def _printer() -> Callable[[str], None]:
-    def tell(line: str) -> None:
-        print(line, flush=True)
+def run_pure(target: str, seed: int, first: int, cases: int | None, seconds: float | None) -> Findings:
+    findings = Findings(seed, tell)
+    began = told = time.monotonic()
+    number = first
+    while (cases is None or number - first < cases) and (seconds is None or time.monotonic() - began < seconds):
+        for problem in pure.run(target, seed, number):
+            findings.add(problem.split(":")[0][:60], problem, number)
+        number += 1
+        if time.monotonic() - told >= 60:
+            told = time.monotonic()
+            tell(f"{told - began:.0f} s, {number - first} cases")
+    tell(f"{time.monotonic() - began:.0f} s, {number - first} cases, findings {len(findings.lines)}")
+    return findings
 
-    return tell
 
-
-def _show(seed: int, number: int) -> None:
-    session = make(seed, number)
-    for piece in session.pieces[:30]:
-        print(f"  > {piece[:700]!r}")
-    for message in session.stream.messages:
-        verdict = judge(message)
-        print(f"  {sorted(verdict.statuses)} {verdict.why} {verdict.events!r:.2000}")
-    print(f"  {session.ending.name} {session.stream.stop} {session.stream.why}")
+def show(target: str, seed: int, number: int) -> None:
+    if target == "manifests":
+        tell(manifests.make(seed, number).decode("utf-8", "backslashreplace"))
+    elif target in {"answers", "subscriber"}:
+        reply = answers.make(seed, number)
+        tell(f"{reply!r:.4000}\n{answers.expect(reply)!r:.4000}")
+    else:
+        session = make(seed, number)
+        for piece in session.pieces[:30]:
+            tell(f"  > {piece[:700]!r}")
+        for message in session.stream.messages:
+            verdict = judge(message)
+            tell(f"  {sorted(verdict.statuses)} {verdict.why} {verdict.events!r:.2000}")
+        tell(f"  {session.ending.name} {session.stream.stop} {session.stream.why}")
 
 
 if __name__ == "__main__":

@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz import program
 from tests.fuzz.findings import Findings
 from tests.fuzz.ledger import Ledger
 from tests.fuzz.oracle import Oracle, Outcome
+from tests.fuzz.receiver import Receiver
 from tests.fuzz.sender import play
 from tests.fuzz.session import Ending, Session, make
 from tests.fuzz.sink import Sink
+from tests.fuzz.summary import Summary
 from tests.support.wait import eventually
 
 WORKERS = 24
 LOOK = 1.0
 SETTLE = 60.0
 """Seconds within which everything accepted must have been delivered after the last case."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """Bytes of memory: `rss`, the samples. ``findings`` is empty after a good run."""
-
-    seed: int
-    cases: int = 0
-    requests: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    accepted: int = 0
-    delivered: int = 0
-    rss: list[int] = field(default_factory=list)
-    descriptors: list[int] = field(default_factory=list)
-    seconds: float = 0.0
-    exit_code: int | None = None
-    findings: list[str] = field(default_factory=list)
-
-    def line(self) -> str:
-        rss = f"{self.rss[0] >> 20}..{self.rss[-1] >> 20} MiB" if self.rss else "?"
-        descriptors = f"{self.descriptors[0]}..{max(self.descriptors)}" if self.descriptors else "?"
-        statuses = " ".join(f"{status}:{count}" for status, count in sorted(self.statuses.items()))
-        return (
-            f"{self.seconds:.0f} s, {self.cases} cases ({self.cases / max(self.seconds, 0.001):.0f}/s), {self.requests} requests, "
-            f"{statuses}, accepted {self.accepted}, delivered {self.delivered}, memory {rss}, descriptors {descriptors}, "
-            f"findings {len(self.findings)}"
-        )
 
 
 class Campaign:
@@ -72,13 +45,13 @@ class Campaign:
         self.findings = Findings(seed, tell)
         self._ledger = Ledger(self.findings)
         self._oracle = Oracle(self.findings, self._ledger)
-        self._sink = Sink(self._ledger, self.findings)
+        self._receiver = Receiver(Sink(self._ledger, self.findings).take)
         self._next = first
         self._done = 0
         self._quiet: list[asyncio.Task[None]] = []
 
     async def run(self) -> Summary:
-        process = program.start(self._folder, await self._sink.start())
+        process = program.start(self._folder, await self._receiver.start())
         process.allow_traceback = True  # the watch tells of it, with all the rest
         watch = program.Watch(process, self.findings)
         summary = Summary(self._seed)
@@ -105,7 +78,7 @@ class Campaign:
             self._ledger.check(0.0)
         finally:
             process.end()
-            await self._sink.stop()
+            await self._receiver.stop()
         self._fill(summary, watch, began)
         return summary
 

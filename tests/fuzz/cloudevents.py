@@ -24,6 +24,7 @@ _NAME = re.compile(r"[a-z0-9]+")
 _PLAIN_URI = re.compile(
     r"(?:[a-z]+:)?(?://[a-z0-9.\-]+(?::[0-9]+)?)?(?:/[A-Za-z0-9._~/\-]*)?(?:\?[A-Za-z0-9=&]*)?(?:#[A-Za-z0-9]*)?"
 )
+_PLAIN_URN = re.compile(r"urn:[a-z]+:[A-Za-z0-9]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._~\-]+")
 _NO_URI = re.compile(r'[^\x21-\x7e]|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})|#.*#')
 _PLAIN_TIME = re.compile(r"20[0-9]{2}-0[1-9]-[01][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-]0[0-9]:[0-5][0-9])")
@@ -283,7 +284,11 @@ def _uri(name: str, value: Value | None, *, absolute: bool) -> str:
         raise Refused(name)
     if absolute and not re.match(r"[A-Za-z][A-Za-z0-9+.\-]*:", value):
         raise Refused(f"{name} is not absolute")
-    plain = _PLAIN_URI.fullmatch(value) is not None or (not absolute and _PLAIN_NAME.fullmatch(value) is not None)
+    plain = (
+        _PLAIN_URN.fullmatch(value) is not None
+        or _PLAIN_URI.fullmatch(value) is not None
+        or (not absolute and _PLAIN_NAME.fullmatch(value) is not None)
+    )
     return "" if plain else f"an odd {name}"
 
 

@@ -16,6 +16,11 @@ _START = re.compile(rb"(" + TOKEN + rb") +([\x21\x22\x24-\x7e]+) +HTTP/(\d)\.(\d
 """More than one space is what a recipient may bear (RFC 9112, 3), and llhttp does."""
 _FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [\t\x20-\x7e]*")
+_ANSWERED = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
+"""What a reason phrase holds matters to nobody."""
+_FRAMES = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_LARGE = 1 << 40
+_MANY = 60_000
 _CHUNK = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:;" + TOKEN + rb"(?:=(?:" + TOKEN + rb'|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"))?)*'
 )
@@ -242,3 +247,48 @@ def _chunks(data: bytes, place: int, max_body: int) -> tuple[bytes, int]:
     if any(name in {b"content-length", b"transfer-encoding"} for name, _ in trailers):
         raise Broken("framing in a trailer")
     return b"".join(parts), place
+
+
+def read_answer(data: bytes, *, closed: bool) -> tuple[Answer, str]:
+    """The final answer to a POST, and why its meaning is in doubt, or nothing. ``closed``: nothing follows ``data``.
+
+    Raises `Broken`, `Partial`.
+    """
+    place = 0
+    while True:
+        while data[place : place + 1] in {b"\r", b"\n"}:
+            place += 1
+        line, after = _line(data, place)
+        match = _ANSWERED.fullmatch(line)
+        if match is None:
+            raise Broken("no status line")
+        headers, after = _fields(data, after)
+        status = int(match[2])
+        if status >= 200:
+            break
+        place = after
+        if status < 100 or status == 101 or any(name in _FRAMES for name, _ in headers):
+            return Answer(status, headers, b""), "an interim answer that isn't one"
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    rest = data[after:]
+    doubt = "" if match[1] == b"1" else "chunks in HTTP/1.0"
+    if status in {204, 304}:
+        return Answer(status, headers, b""), "a length where no body can be" if lengths or codings else ""
+    if codings:
+        if lengths or len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise Broken("transfer coding")
+        body, _ = _chunks(data, after, _LARGE)
+        return Answer(status, headers, body), doubt
+    if lengths:
+        if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
+            raise Broken("content length")
+        length = int(lengths[0])
+        if length > _MANY:
+            return Answer(status, headers, rest), "it is said to be large"
+        if len(rest) < length:
+            raise Partial
+        return Answer(status, headers, rest[:length]), ""
+    if not closed:
+        raise Partial
+    return Answer(status, headers, rest), ""
