@@ -111,7 +111,7 @@ def _plain(rng: random.Random, id_: str) -> tuple[bytes, bool]:
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         _spoil(rng, headers)
     if rng.random() < 0.06:
-        start = rng.choice((*STARTS, *ODD_STARTS))
+        start, status = rng.choice((*STARTS, *ODD_STARTS)), 0
     lines = [start, *(name + b": " + value for name, value in headers)]
     before = rng.choice(INTERIM) * rng.choice((1, 1, 3, 500)) if rng.random() < 0.06 else b""
     framing = rng.random()
@@ -155,7 +155,7 @@ def expect(reply: Reply) -> Expected:
     if len(reply.data) > MARGIN:
         return Expected(ANY, why="it is large")
     try:
-        answer, doubt = read_answer(reply.data, closed=True)
+        answer, doubt = read_answer(reply.data, closed=reply.close)
     except (Broken, Partial) as error:
         return Expected(frozenset((RETRY,)), why=f"it is malformed: {error}")
     if doubt:
