@@ -74,8 +74,9 @@ def decode_batch(body: bytes) -> list[Event]:
 def encode(event: Event) -> bytes:
     """One event as a JSON document.
 
-    A JSON payload becomes `data` byte for byte where it is valid JSON; text in UTF-8 of a `text/*` type becomes a string;
-    everything else, a payload without content type included, is Base64 (`data_base64`, in 0.3 `datacontentencoding`).
+    A JSON payload becomes `data` byte for byte where it is valid JSON; text in UTF-8, of a `text/*` type or XML, becomes a
+    string; everything else, a payload without content type included, is Base64 (`data_base64`, in 0.3
+    `datacontentencoding`).
     Raises `InvalidEvent` for an unpaired surrogate in an event that was never checked.
     """
     members: dict[str, object] = dict(event.items())

@@ -72,8 +72,9 @@ _CHARSET = re.compile(r';\s*+charset\s*+=\s*+"?([^";\s]*+)', re.IGNORECASE)
 
 
 def is_text(value: str) -> bool:
-    """Whether a content type declares text that a UTF-8 string carries unchanged: `text/*`, with no other charset."""
-    if not media_type(value).startswith("text/"):
+    """Whether a content type declares text that a UTF-8 string carries unchanged: `text/*` or XML, with no other charset."""
+    kind = media_type(value)
+    if not kind.startswith("text/") and kind != "application/xml" and not kind.endswith("+xml"):
         return False
     charset = _CHARSET.search(value)
     return charset is None or charset.group(1).lower() in ("utf-8", "utf8", "us-ascii")

@@ -11,7 +11,7 @@ from tests.requirements.catalogue import Requirement, Section
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "conformance.md"
-PREFACE = Path(__file__).with_name("preface.md")
+PREFACE = Path(__file__).with_name("preface.txt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ media_types = st.sampled_from(
         "text/json",
         "text/plain",
         'text/xml; charset="UTF-8"',
+        "application/atom+xml",
         "text/plain; charset=latin1",
         "application/octet-stream",
         "image/png",

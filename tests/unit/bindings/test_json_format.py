@@ -334,7 +334,11 @@ def test_version_0_3_says_base64_only_where_it_is() -> None:
         ("text/plain", b"", b'"data":""'),
         ("text/plain", b"\xff", b'"data_base64":"/w=="'),
         ("text/plain; charset=iso-8859-1", b"a", b'"data_base64":"YQ=="'),
-        ("application/xml", b"<a/>", b'"data_base64":"PGEvPg=="'),
+        ("application/xml", b"<a/>", b'"data":"<a/>"'),
+        ("image/svg+XML", "<ü/>".encode(), '"data":"<ü/>"'.encode()),
+        ("application/xml", "<ü/>".encode("latin-1"), b'"data_base64":"PPwvPg=="'),
+        ("application/xml; charset=iso-8859-1", b"<a/>", b'"data_base64":"PGEvPg=="'),
+        ("application/xmlx", b"<a/>", b'"data_base64":"PGEvPg=="'),
         (None, b"{}", b'"data_base64":"e30="'),
     ],
 )
