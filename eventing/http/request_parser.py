@@ -152,7 +152,7 @@ class RequestParser:
 
     def _go_on_without_upgrade(self) -> None:
         """Upgrade is ignored (RFC 9110, 7.8), but llhttp stops before the body of a request that asks for it. So a new
-        parser gets the same framing without the wish, and reads on from there."""
+        parser gets the same framing without the wish, and reads on from there, if this is the last request up to its end."""
         self._parser = httptools.HttpRequestParser(self)
         self._upgrading = False
         if not self.begun:
@@ -160,7 +160,8 @@ class RequestParser:
         head = (self._request, self._headers, self._keep_alive, self._http10, self.expects_continue, self._raw)
         framing = b"transfer-encoding: chunked" if self._length < 0 else b"content-length: %d" % self._length
         self._url = b""
-        self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: upgrade\r\n" + framing + b"\r\n\r\n")
+        last = b"" if self._keep_alive else b"\r\nconnection: close"
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: upgrade\r\n" + framing + last + b"\r\n\r\n")
         self._request, self._headers, self._keep_alive, self._http10, self.expects_continue, self._raw = head
 
     # What httptools calls -----------------------------------------------------------------------------------------------

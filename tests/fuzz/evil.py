@@ -76,7 +76,7 @@ def manifest(port: int) -> list[dict[str, object]]:
 
 @dataclass(slots=True)
 class Evil:
-    """The subscriber, the dead-letter sink and the trigger that sees the replies."""
+    """The subscriber, the dead-letter sink and the trigger that sees the replies. ``answer``: by seed and number."""
 
     seed: int
     findings: Findings
@@ -88,6 +88,7 @@ class Evil:
     uncertain: int = 0
     begun: int = 0
     settled: dict[int, str] = field(default_factory=dict)
+    answer: Callable[[int, int], Reply] = make
 
     def take(self, data: bytes) -> Reply:
         stream = read_requests(data, 4 * MAX_BODY)
@@ -110,7 +111,7 @@ class Evil:
         if number in self.settled:
             self.findings.add("delivered again long after", self.settled[number], number)
             return NO_CONTENT
-        reply = make(self.seed, number)
+        reply = self.answer(self.seed, number)
         expected = expect(reply)
         self.fates[number] = Fate(expected, time.monotonic())
         self.begun += 1

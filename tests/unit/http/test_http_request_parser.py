@@ -109,6 +109,16 @@ def test_an_upgrade_is_ignored_and_the_body_kept(wish: bytes) -> None:
     assert second.request.path == "/ns/broker"
 
 
+@pytest.mark.parametrize("start", [b"POST /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", b"POST /up HTTP/1.0\r\n"])
+@pytest.mark.parametrize("after", [SIMPLE, b"GARBAGE", b"POST / HTTP/1.1\r\nExpect: x\r\n"])
+def test_nothing_is_read_after_an_upgrade_that_is_the_last_request(start: bytes, after: bytes) -> None:
+    last = start + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5\r\n\r\nhello"
+    for cut in (0, 1, 7):
+        (incoming,) = parse(last + after, cut=cut)
+        assert incoming.request.body == b"hello"
+        assert not incoming.keep_alive
+
+
 def test_an_upgrade_whose_body_is_too_large_is_refused() -> None:
     assert refused(UPGRADE.replace(b"Length: 5", b"Length: 65")) == (413, "body_too_large")
     assert refused(UPGRADE_CHUNKED.replace(b"5\r\nhello", b"41\r\n" + b"x" * 65)) == (413, "body_too_large")
