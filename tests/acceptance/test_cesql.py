@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.wait import eventually
 pytestmark = pytest.mark.acceptance
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
-TRIGGERS = {
+TRIGGERS: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
     "cesql": ([{"cesql": "type LIKE 'order.%' AND amount > 4"}], {"typed", "texts"}),
     "sql": ([{"sql": "type LIKE 'order.%' AND amount > 4"}], {"typed", "texts"}),
     "boolean": ([{"cesql": "urgent"}], {"typed"}),

@@ -279,8 +279,8 @@ def _in_literals(operand: Run, values: list[Value]) -> Run:
 def _call(node: Call) -> Run:
     function = find(node.name, len(node.arguments))
     if function is None:
-        failure = Failure(ErrorKind.MISSING_FUNCTION, f"there is no function {node.name} of {len(node.arguments)} arguments")
-        return lambda event: failure
+        failed = Failure(ErrorKind.MISSING_FUNCTION, f"there is no function {node.name} of {len(node.arguments)} arguments")
+        return lambda event: failed
     arguments = tuple(zip(map(build, node.arguments), function.casts(len(node.arguments)), strict=True))
     apply = function.run
 
@@ -294,8 +294,6 @@ def _call(node: Call) -> Run:
                 return value
             found.append(value)
         result = apply(*found)
-        if type(result) is Failure:
-            return Failure(result.kind, result.text, result.value, node)
-        return result
+        return Failure(result.kind, result.text, result.value, node) if type(result) is Failure else result
 
     return run

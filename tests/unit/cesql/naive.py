@@ -66,9 +66,9 @@ def value_of(expression: Expression, event: Mapping[str, Any]) -> Any:
     if what == "XOR":
         return boolean(inner(rest[0], event)) is not boolean(inner(rest[1], event))
     if what == "IN":
-        return within(*rest, event)
+        return within(rest[0], rest[1], event)
     if what == "call":
-        return call(*rest, event)
+        return call(rest[0], rest[1], event)
     values = [inner(part, event) for part in rest if isinstance(part, tuple)]
     if what == "NOT":
         return not boolean(values[0])
@@ -124,7 +124,7 @@ def string(value: Any) -> str:
 
 def integer(value: Any) -> int:
     if not isinstance(value, str):
-        return 1 if value is True else 0 if value is False else value  # type: ignore[no-any-return]
+        return 1 if value is True else 0 if value is False else value
     digits = value[1:] if value[:1] in {"+", "-"} else value
     if not digits or any(digit not in "0123456789" for digit in digits):
         raise Wrong("cast")
@@ -175,7 +175,12 @@ def knows_all_functions(expression: Expression) -> bool:
 def call(name: str, arguments: list[Expression], event: Mapping[str, Any]) -> Any:
     if not exists(name, len(arguments)):
         raise Wrong("missingFunction")
-    places = {"ABS": [integer], "LEFT": [string, integer], "RIGHT": [string, integer], "SUBSTRING": [string, integer, integer]}
+    places: dict[str, list[Any]] = {
+        "ABS": [integer],
+        "LEFT": [string, integer],
+        "RIGHT": [string, integer],
+        "SUBSTRING": [string, integer, integer],
+    }
     if name in {"INT", "BOOL", "STRING", "IS_INT", "IS_BOOL"}:
         value = inner(arguments[0], event)
         if name in {"IS_INT", "IS_BOOL"}:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+
 import pytest
 
 from eventing.errors import InvalidFilter
 from eventing.event import AttributeValue, Event
-from eventing.filters import MAX_CONDITIONS, compile_filter
+from eventing.filters import MAX_CONDITIONS, MAX_DEPTH, compile_filter
 
 
 def event(**attributes: AttributeValue) -> Event:
@@ -136,3 +139,22 @@ def test_an_expression_counts_towards_the_conditions_of_a_filter() -> None:
     compile_filter([entry, entry], None)
     with pytest.raises(InvalidFilter, match=f"at most {MAX_CONDITIONS} conditions"):
         compile_filter([entry, entry, entry], None)
+
+
+@pytest.mark.requirement("T9")
+def test_the_deepest_expression_in_the_deepest_filter_needs_a_moderate_stack() -> None:
+    """The bounds exist so that no manifest ends in a RecursionError, wherever it is read from."""
+    text = "amount"
+    for _ in range(15):
+        text = f"(5 = 0 + 1 * {text})"
+    entry: object = {"cesql": f"{text} OR EXISTS amount"}
+    for _ in range(MAX_DEPTH - 1):
+        entry = {"not": entry}
+    depth = len(inspect.stack())
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 400)
+    try:
+        compile_filter([entry], None)
+    finally:
+        sys.setrecursionlimit(before)
+    assert "nested at most" in refusal({"cesql": "(5 = 0 + 1 * " * 51 + "amount" + ")" * 51})
