@@ -16,7 +16,7 @@ from eventing.http.state import ServerState
 from eventing.ports.http import Response
 
 _READ_AHEAD = 256 * 1024
-"""Bytes of bodies waiting behind the request being answered before reading stops."""
+"""Bytes of requests waiting behind the request being answered before reading stops."""
 
 
 class _Phase(Enum):
@@ -145,9 +145,8 @@ class ServerConnection(asyncio.Protocol):
     # Reading ------------------------------------------------------------------------------------------------------------
 
     def _received(self, incoming: Incoming) -> None:
-        size = len(incoming.request.body)
-        self._ahead += size
-        self._state.held += size
+        self._ahead += incoming.size
+        self._state.held += incoming.size
         self._queue.append(incoming)
 
     def _parse(self, data: bytes | memoryview) -> None:
@@ -161,9 +160,10 @@ class ServerConnection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - any other fault is ours, never the request's
             self._state.log.error("a request could not be read", error=type(error).__qualname__)
             self._stop_reading(Refusal(500, "internal", "internal error"))
-        if parser.buffered != self._partial:
-            self._state.held += parser.buffered - self._partial
-            self._partial = parser.buffered
+        partial = parser.holding
+        if partial != self._partial:
+            self._state.held += partial - self._partial
+            self._partial = partial
 
     def _stop_reading(self, refusal: Refusal) -> None:
         self._parser.stop()
@@ -182,7 +182,7 @@ class ServerConnection(asyncio.Protocol):
         state = self._state
         state.held -= self._ahead + self._partial
         if self._current is not None:
-            state.held += len(self._current.request.body)  # its handler still has it
+            state.held += self._current.size  # its handler still has it
         self._ahead = self._partial = 0
         self._queue.clear()
         self._unparsed.clear()
@@ -236,7 +236,7 @@ class ServerConnection(asyncio.Protocol):
         state, parser = self._state, self._parser
         if self._eof:
             self._refuse(Refusal(400, "malformed", "the request was cut short"))
-        elif state.held > state.limits.max_held and parser.in_body:
+        elif state.held > state.limits.max_held:
             self._refuse(self._overloaded("overload", "too many requests at once"))
         elif parser.in_body:
             if self._phase is not _Phase.BODY:
@@ -299,15 +299,14 @@ class ServerConnection(asyncio.Protocol):
     def _answer(self, response: Response) -> None:
         state, incoming = self._state, self._current
         assert incoming is not None
-        size = len(incoming.request.body)
-        state.held -= size
+        state.held -= incoming.size
         state.unanswered -= 1
         transport = self._transport
         if transport is None:
             self._current = None
             state.check_quiet()
             return
-        self._ahead -= size
+        self._ahead -= incoming.size
         last = not incoming.keep_alive or state.draining
         connection = b"connection: close\r\n" if last else b"connection: keep-alive\r\n" if incoming.http10 else b""
         head = incoming.request.method == "HEAD"

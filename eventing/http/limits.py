@@ -28,8 +28,8 @@ class ServerLimits:
     """``max_header`` is one header's name and value, ``max_headers`` all of them: an event of 64 KiB on the wire must pass
     though all of it were headers (CloudEvents 1.0, "Size Limits").
 
-    ``max_pipelined``: requests read ahead of the one being answered. ``max_held``: bytes of request bodies that are being
-    read or answered, over all connections; beyond it requests are answered 503.
+    ``max_pipelined``: requests read ahead of the one being answered. ``max_held``: bytes of requests, heads and bodies, that are
+    being read or answered, over all connections; beyond it requests are answered 503.
     ``max_connections``: by default three eighths of the file limit, as many go to deliveries, the rest to the store.
     ``head_timeout`` and ``body_timeout`` count from the first byte of each, not from the last one that arrived.
     ``write_timeout``: how long a client may leave its answers unread. ``linger``: how long what a refused client still

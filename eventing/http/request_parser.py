@@ -31,11 +31,12 @@ _CHUNK_OVERHEAD = 8
 
 @dataclass(slots=True)
 class Incoming:
-    """A complete request and what its answer must heed."""
+    """A complete request and what its answer must heed. ``size``: bytes it holds, head and body, at most a slice too many."""
 
     request: Request
     keep_alive: bool
     http10: bool
+    size: int
 
 
 class RequestParser:
@@ -106,6 +107,11 @@ class RequestParser:
         self.buffered = 0
         """Bytes of the unfinished body held so far."""
         self.expects_continue = False
+
+    @property
+    def holding(self) -> int:
+        """Bytes of the unfinished request, head and body, as they came."""
+        return self._raw if self.begun else 0
 
     # What the connection calls ------------------------------------------------------------------------------------------
 
@@ -229,7 +235,7 @@ class RequestParser:
         request = self._request
         assert request is not None
         request.body = self._body if self._pieces is None else b"".join(self._pieces)
-        incoming = Incoming(request, self._keep_alive, self._http10)
+        incoming = Incoming(request, self._keep_alive, self._http10, max(self._raw, len(request.body)))
         if not self._keep_alive:
             self.ended = True
         self._reset()
