@@ -1,1 +1,1 @@
-"""What a plug-in's author tests with: conformance suites and a clock. Needs pytest, pytest-asyncio and hypothesis."""
+"""What a plug-in's author tests with: conformance suites and a clock. The extra `testing` installs what they need."""
