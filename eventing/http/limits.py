@@ -25,8 +25,9 @@ def _delivery_share() -> int:
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """``max_header`` is one header's name and value, ``max_headers`` all of them: an event of 64 KiB on the wire must pass
-    though all of it were headers (CloudEvents 1.0, "Size Limits").
+    """``max_header`` is one header's name and value, ``max_headers`` all of them: an event of 64 KiB must pass though all of it
+    were headers (CloudEvents 1.0, "Size Limits"), and pass again where another engine sends it on in binary mode: what was one
+    octet of a JSON document may take three there, percent-encoded.
 
     ``max_pipelined``: requests read ahead of the one being answered. ``max_held``: bytes of requests, heads and bodies, that are
     being read or answered, over all connections; beyond it requests are answered 503.
@@ -37,8 +38,8 @@ class ServerLimits:
     """
 
     max_url: int = 8 * KIB
-    max_header: int = 96 * KIB
-    max_headers: int = 128 * KIB
+    max_header: int = 200 * KIB
+    max_headers: int = 256 * KIB
     max_body: int = 1 * MIB
     max_pipelined: int = 8
     max_held: int = 256 * MIB

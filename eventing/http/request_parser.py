@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httptools
 
@@ -36,7 +36,7 @@ class Incoming:
     request: Request
     keep_alive: bool
     http10: bool
-    size: int
+    size: int = field(compare=False)
 
 
 class RequestParser:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ServerState:
-    """``held``: bytes of bodies being read or answered. ``unanswered``: requests a handler has, whether or not their
+    """``held``: bytes of requests being read or answered. ``unanswered``: requests a handler has, whether or not their
     client is still there. ``lingering``: refused connections that are only read empty."""
 
     __slots__ = (

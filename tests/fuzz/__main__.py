@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 
 import uvloop
@@ -18,6 +20,7 @@ from tests.fuzz.evil import EvilCampaign
 from tests.fuzz.findings import Findings
 from tests.fuzz.model import judge
 from tests.fuzz.session import make
+from tests.fuzz.summary import Summary
 
 TARGETS = ("ingress", "subscriber", *pure.TARGETS)
 
@@ -39,7 +42,11 @@ def main() -> int:
     if not options.seconds and options.cases is None:
         parser.error("--seconds 0 needs --cases")
     run = run_pure if options.target in pure.TARGETS else run_program
-    findings = run(options.target, seed, options.first, options.cases, options.seconds or None)
+    try:
+        findings = run(options.target, seed, options.first, options.cases, options.seconds or None)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        tell("ended by hand")
+        return 2
     for kind, count in findings.kinds.most_common():
         tell(f"{count} x {kind}")
     return 1 if findings else 0
@@ -54,9 +61,17 @@ def run_program(target: str, seed: int, first: int, cases: int | None, seconds: 
         kind = Campaign if target == "ingress" else EvilCampaign
         campaign = kind(Path(folder), seed, cases=cases, seconds=seconds, first=first, tell=tell)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            summary = runner.run(campaign.run())
+            summary = runner.run(ended_by_hand(campaign.run()))
     tell(summary.line())
     return campaign.findings
+
+
+async def ended_by_hand(run: Coroutine[None, None, Summary]) -> Summary:
+    """SIGTERM ends the program under test too."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run
 
 
 def run_pure(target: str, seed: int, first: int, cases: int | None, seconds: float | None) -> Findings:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from tests.fuzz.cloudevents import Read, Refused, read_message
 from tests.fuzz.grammar import plan
-from tests.fuzz.mutate import FRAMING, NAMES, TYPES, VALUES, scramble
+from tests.fuzz.mutate import scramble
 from tests.fuzz.receiver import Reply
 from tests.fuzz.wire import Broken, Headers, Partial, read_answer
+from tests.fuzz.words import FRAMING, NAMES, TYPES, VALUES
 
 STATUSES = (
     200,
@@ -85,11 +86,11 @@ def make(seed: int, number: int) -> Reply:
     rng = random.Random(f"answer {seed}/{number}")
     data, ends = _plain(rng, f"reply-{number}")
     which = rng.random()
-    if which < 0.25:
+    if which < 0.15:
         for _ in range(rng.choice((1, 1, 2, 5))):
             data = scramble(rng, data)
         ends = True
-    elif which < 0.3:
+    elif which < 0.2:
         data, ends = rng.choice((b"", b"\r\n\r\n", rng.randbytes(30), b"x" * 70_000, data + data, data + b"x")), True
     return Reply(data, ends or rng.random() < 0.1)
 
@@ -108,7 +109,7 @@ def _plain(rng: random.Random, id_: str) -> tuple[bytes, bool]:
         )
     elif rng.random() < 0.7:
         headers, body = [(b"Content-Type", rng.choice(TYPES))], rng.choice((b"", b"ok", b"{}", rng.randbytes(200), b"y" * 3000))
-    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
+    for _ in range(rng.choice((0, 0, 0, 0, 0, 1, 1, 2))):
         _spoil(rng, headers)
     if rng.random() < 0.06:
         start, status = rng.choice((*STARTS, *ODD_STARTS)), 0

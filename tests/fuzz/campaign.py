@@ -89,7 +89,7 @@ class Campaign:
         summary.rss, summary.descriptors, summary.findings = watch.rss, watch.descriptors, self.findings.lines
 
     def _more(self, began: float) -> bool:
-        if self._cases is not None and self._next - self._first >= self._cases:
+        if self.findings.hopeless or (self._cases is not None and self._next - self._first >= self._cases):
             return False
         return self._seconds is None or time.monotonic() - began < self._seconds
 

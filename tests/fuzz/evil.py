@@ -226,7 +226,7 @@ class EvilCampaign:
         return summary
 
     def _more(self, began: float) -> bool:
-        if self._cases is not None and self._posted >= self._cases:
+        if self.findings.hopeless or (self._cases is not None and self._posted >= self._cases):
             return False
         return self._seconds is None or time.monotonic() - began < self._seconds
 

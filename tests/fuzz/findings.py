@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _SHOWN = 20
+DIED = "the process died"
 
 
 @dataclass(slots=True)
@@ -27,6 +28,11 @@ class Findings:
         line = f"FOUND {kind}: {detail}{where}"
         self.lines.append(line)
         self.tell(line)
+
+    @property
+    def hopeless(self) -> bool:
+        """So many that going on tells nothing new."""
+        return DIED in self.kinds or self.kinds.total() > 500
 
     def __bool__(self) -> bool:
         return bool(self.kinds)

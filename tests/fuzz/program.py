@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.fuzz.findings import Findings
+from tests.fuzz.findings import DIED, Findings
 from tests.fuzz.model import MAX_BODY
 from tests.support.manifest import broker, trigger
 from tests.support.process import EventingProcess
@@ -50,7 +50,7 @@ class Watch:
 
     def look(self) -> None:
         if not self.process.alive:
-            self.findings.add("the process died", self.process.tail())
+            self.findings.add(DIED, self.process.tail())
             return
         if Path("/proc/self/fd").exists():
             self.rss.append(self.process.rss())

@@ -34,7 +34,7 @@ async def test_any_bytes_are_answered_with_2xx_or_4xx_and_what_is_accepted_is_de
         assert summary.cases == cases
         assert summary.accepted > cases // 2, "most events are good, or the rest is never reached"
         assert summary.delivered > summary.accepted
-        assert {status // 100 for status in summary.statuses} <= {2, 4} or set(summary.statuses) & {503}
+        assert {status for status in summary.statuses if status >= 500} <= {503}
 
 
 @pytest.mark.requirement("D1", "D2", "D3", "D4", "D11", "R1", "R4", "R5")

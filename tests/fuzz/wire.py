@@ -33,8 +33,8 @@ METHODS = frozenset(
 """Those that are registered, without CONNECT; another one ends the connection, because nobody knows what follows it."""
 
 MAX_URL = 8 * 1024
-MAX_HEADER = 96 * 1024
-MAX_HEADERS = 128 * 1024
+MAX_HEADER = 200 * 1024
+MAX_HEADERS = 256 * 1024
 
 
 class Broken(Exception):
@@ -79,8 +79,9 @@ class Stream:
     why: str = ""
 
 
-def read_requests(data: bytes, max_body: int) -> Stream:
-    """All requests of a connection, up to the first that can't be taken or that is the last one."""
+def read_requests(data: bytes, max_body: int, max_header: int = MAX_HEADER) -> Stream:
+    """All requests of a connection, up to the first that can't be taken or that is the last one. ``max_header``: bytes of one;
+    all together may have a little more."""
     stream = Stream()
     place = 0
     while True:
@@ -89,7 +90,7 @@ def read_requests(data: bytes, max_body: int) -> Stream:
         if place >= len(data):
             return stream
         try:
-            message, place = _request(data, place, max_body)
+            message, place = _request(data, place, max_body, max_header)
         except Partial:
             stream.stop = "partial"
             return stream
@@ -161,7 +162,7 @@ def _fields(data: bytes, place: int) -> tuple[Headers, int]:
         headers.append((match[1].lower(), match[2].strip(b" \t")))
 
 
-def _request(data: bytes, place: int, max_body: int) -> tuple[Message, int]:
+def _request(data: bytes, place: int, max_body: int, max_header: int) -> tuple[Message, int]:
     line, place = _line(data, place)
     match = _START.fullmatch(line)
     if match is None:
@@ -177,7 +178,7 @@ def _request(data: bytes, place: int, max_body: int) -> tuple[Message, int]:
         raise Broken("no target")
     headers, place = _fields(data, place)
     sizes = [len(name) + len(value) + 4 for name, value in headers]
-    if sizes and (max(sizes) > MAX_HEADER or sum(sizes) > MAX_HEADERS):
+    if sizes and (max(sizes) > max_header or sum(sizes) > max_header + MAX_HEADERS - MAX_HEADER):
         raise Broken("headers too large")
     old = version == (b"1", b"0")
     length = _framing(headers, old)

@@ -48,6 +48,18 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     assert bodies == [b"/%d" % number for number in range(1, 30)] + [b"/last"]
 
 
+@pytest.mark.requirement("I2", "I3")
+@on_both_loops
+async def test_a_method_that_is_known_nowhere_is_answered_405_and_one_that_is_reaches_the_handler() -> None:
+    async with serving(echo) as (_, port):
+        answer = await talk(port, POST.replace(b"POST", b"BREW", 1))
+        assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+        assert b"\r\nallow: POST, OPTIONS\r\n" in answer
+        assert b"\r\nconnection: close\r\n" in answer
+        for method in (b"OPTIONS", b"PUT", b"MKCOL"):
+            assert b"x-method: " + method in await talk(port, LAST.replace(b"POST", method, 1))
+
+
 @on_both_loops
 async def test_the_three_ways_to_answer_and_the_failures_of_each() -> None:
     log = Lines()
@@ -111,8 +123,9 @@ async def test_the_three_ways_to_answer_and_the_failures_of_each() -> None:
     assert "payload" not in repr(log.lines)
 
 
+@pytest.mark.requirement("I19")
 @on_both_loops
-async def test_expect_100_continue() -> None:
+async def test_a_client_that_expects_100_continue_gets_it_and_one_that_does_not_wait_gets_none() -> None:
     async with serving(echo) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
@@ -128,6 +141,7 @@ async def test_expect_100_continue() -> None:
         writer.close()
 
 
+@pytest.mark.requirement("I19")
 @on_both_loops
 async def test_a_100_continue_never_overtakes_an_earlier_answer() -> None:
     release = asyncio.Event()
@@ -162,8 +176,9 @@ async def test_http_1_0() -> None:
         writer.close()
 
 
+@pytest.mark.requirement("I19")
 @on_both_loops
-async def test_head_and_an_upgrade_that_is_ignored() -> None:
+async def test_a_head_request_gets_no_body_and_a_wish_to_upgrade_is_ignored() -> None:
     async with serving(echo) as (_, port):
         answer = await talk(port, b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert answer.endswith(b"content-length: 0\r\n\r\n")
@@ -220,23 +235,27 @@ async def test_connections_that_linger_are_no_more_than_those_served() -> None:
     limits = ServerLimits(max_connections=2, linger=60)
     async with serving(echo, limits) as (_, port):
         kept = []
-        for expected in (True, True, False):
+        for lingers in (True, True, False):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(LAST)
             assert (await read_answer(reader))[0] == 200
             assert await reader.read() == b""
             kept.append(writer)
-            if expected:
-                continue
-            with pytest.raises(ConnectionError):  # it is closed altogether, not only for reading
-                while True:
-                    writer.write(b"x")
-                    await writer.drain()
-                    await asyncio.sleep(0)
+            if not lingers:  # it is closed altogether, not only for writing
+                with pytest.raises(ConnectionError):
+                    await write_until_refused(writer)
         for writer in kept:
             writer.close()
 
 
+async def write_until_refused(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.requirement("I17")
 @on_both_loops
 async def test_a_body_of_the_full_size_and_headers_of_64_kib_pass() -> None:
     async with serving(lambda request: Response(200, (), str(len(request.body)).encode())) as (_, port):

@@ -252,7 +252,7 @@ async def test_what_is_held_is_bounded_over_all_connections() -> None:
         waiting.append(asyncio.get_running_loop().create_future())
         return waiting[-1]
 
-    state = ServerState(handler, ServerLimits(max_held=250, retry_after=7), refused.append, Log())
+    state = ServerState(handler, ServerLimits(max_held=350, retry_after=7), refused.append, Log())
     wires = []
     for _ in range(4):
         connection = ServerConnection(state)
@@ -275,6 +275,35 @@ async def test_what_is_held_is_bounded_over_all_connections() -> None:
     assert state.held == 0
     for each in [*wires, wire]:
         each.close()
+    assert state.held == 0
+
+
+async def test_heads_are_held_too_whether_they_are_read_or_wait() -> None:
+    waiting: list[asyncio.Future[Response]] = []
+    refused: list[str] = []
+
+    def handler(request: Request) -> asyncio.Future[Response]:
+        waiting.append(asyncio.get_running_loop().create_future())
+        return waiting[-1]
+
+    state = ServerState(handler, ServerLimits(max_held=100_000), refused.append, Log())
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 30_000
+    wires = []
+    for end in (b"\r\n\r\n", b"", b"", b""):
+        connection = ServerConnection(state)
+        wires.append(Wire(connection))
+        connection.connection_made(wires[-1])
+        connection.data_received(head + end)
+    assert len(waiting) == 1
+    assert refused == ["overload"]
+    assert b"503 Service Unavailable" in wires[-1].out
+    assert wires[-1].eof
+    wires[0].close()
+    assert state.held > 90_000, "its handler still has it"
+    waiting[0].set_result(Response(202))
+    await asyncio.sleep(0)
+    for wire in wires:
+        wire.close()
     assert state.held == 0
 
 

@@ -5,35 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from request_support import LIMITS, head, parse, refused
 
 from eventing.http.limits import ServerLimits
 from eventing.http.refusal import Refusal
 from eventing.http.request_parser import SLICE, Incoming, RequestParser
-
-LIMITS = ServerLimits(max_url=100, max_header=300, max_headers=400, max_body=64)
-
-
-def parse(data: bytes, *, cut: int = 0, limits: ServerLimits = LIMITS) -> list[Incoming]:
-    """Everything at once, or in pieces of ``cut`` bytes."""
-    found: list[Incoming] = []
-    parser = RequestParser(limits, found.append)
-    step = cut or len(data) or 1
-    for start in range(0, len(data), step):
-        parser.feed(data[start : start + step])
-    assert parser.begun is False or not found or parser.ended is False
-    return found
-
-
-def refused(data: bytes, *, limits: ServerLimits = LIMITS) -> tuple[int, str]:
-    """Status and reason, the same whether the bytes come at once or one by one."""
-    answers = []
-    for cut in (0, 1):
-        with pytest.raises(Refusal) as caught:
-            parse(data, cut=cut, limits=limits)
-        answers.append((caught.value.status, caught.value.reason))
-    assert answers[0] == answers[1]
-    return answers[0]
-
 
 SIMPLE = b"POST /ns/broker?a=b&c HTTP/1.1\r\nHost: localhost:8080\r\nCe-Id: \t x y \t\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (
@@ -52,6 +28,7 @@ UPGRADE_EMPTY = b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade:
 OLD = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 
+@pytest.mark.requirement("I1")
 def test_a_request_is_taken_apart() -> None:
     (incoming,) = parse(SIMPLE)
     request = incoming.request
@@ -92,6 +69,7 @@ def test_a_length_of_any_number_of_digits() -> None:
     assert refused(SIMPLE.replace(b"Length: 5", b"Length: 18446744073709551615"), limits=limits) == (413, "body_too_large")
 
 
+@pytest.mark.requirement("I19")
 def test_trailers_are_neither_headers_nor_framing() -> None:
     (incoming,) = parse(CHUNKED)
     assert incoming.request.body == b"abcde"
@@ -99,6 +77,7 @@ def test_trailers_are_neither_headers_nor_framing() -> None:
     assert [value for name, value in incoming.request.headers if name == b"host"] == [b"a"]
 
 
+@pytest.mark.requirement("I19")
 @pytest.mark.parametrize("wish", [UPGRADE, UPGRADE_CHUNKED])
 def test_an_upgrade_is_ignored_and_the_body_kept(wish: bytes) -> None:
     first, second = parse(wish + SIMPLE)
@@ -188,10 +167,6 @@ def test_request_targets(target: bytes, path: str, query: str) -> None:
     assert (incoming.request.path, incoming.request.query) == (path, query)
 
 
-def head(*lines: bytes, start: bytes = b"POST / HTTP/1.1") -> bytes:
-    return b"\r\n".join((start, *lines, b"", b""))
-
-
 @pytest.mark.parametrize(
     ("wire", "status", "reason"),
     [
@@ -267,6 +242,7 @@ def test_refused(wire: bytes, status: int, reason: str) -> None:
     assert refused(wire) == (status, reason)
 
 
+@pytest.mark.requirement("I19")
 def test_chunk_extensions_and_leading_empty_lines_are_bounded() -> None:
     limits = ServerLimits(max_url=10, max_header=100, max_headers=100, max_body=10)
     found: list[Incoming] = []
@@ -280,11 +256,13 @@ def test_chunk_extensions_and_leading_empty_lines_are_bounded() -> None:
     assert not found
 
 
-def test_an_event_of_64_kib_passes_though_all_of_it_were_headers() -> None:
+@pytest.mark.requirement("I17")
+def test_an_event_of_64_kib_passes_though_all_of_it_were_headers_and_percent_encoded() -> None:
     limits = ServerLimits()
     one = head(b"Host: a", b"ce-subject: " + b"x" * 64 * 1024)
     many = head(b"Host: a", *(b"ce-e%d: " % number + b"x" * 1000 for number in range(64)))
-    for wire in (one, many):
+    encoded = head(b"Host: a", b"ce-subject: " + b"%20" * 64 * 1024)
+    for wire in (one, many, encoded):
         for cut in (0, 4096, 65_537):
             found: list[Incoming] = []
             parser = RequestParser(limits, found.append)
@@ -303,7 +281,8 @@ def test_the_exact_limits_pass() -> None:
     assert parse(head(b"Host: a", start=b"GET /" + b"x" * 99 + b" HTTP/1.1"))
 
 
-def test_expect_is_told_before_the_body_and_ignored_in_1_0() -> None:
+@pytest.mark.requirement("I19")
+def test_expect_is_told_before_the_body_and_ignored_in_http_1_0() -> None:
     parser = RequestParser(LIMITS, [].append)
     parser.feed(head(b"Host: a", b"Expect: 100-Continue", b"Content-Length: 5"))
     assert parser.expects_continue
