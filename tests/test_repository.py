@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from importlib.resources import files
 from pathlib import Path
 
@@ -104,6 +106,14 @@ def test_every_folder_of_code_is_a_package() -> None:
         if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in {"eventing", "channels", "sources"}
     }
     assert sorted(folder for folder in code if not (folder / "__init__.py").is_file()) == []
+
+
+def test_no_file_beside_tests_hides_a_module_that_others_import() -> None:
+    """pytest puts the folder of each test file first on the path of imports."""
+    folders = {path.parent for path in FILES if path.name.startswith("test_") or path.name == "conftest.py"}
+    taken = set(sys.stdlib_module_names) | set(packages_distributions())
+    hiding = [path for path in FILES if path.suffix == ".py" and path.parent in folders and path.stem in taken]
+    assert [path.relative_to(ROOT).as_posix() for path in hiding] == []
 
 
 def test_one_version_everywhere() -> None:

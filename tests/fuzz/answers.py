@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from tests.fuzz.cloudevents import Read, Refused, read_message
+from tests.fuzz.event_reader import Read, Refused, read_message
 from tests.fuzz.grammar import plan
 from tests.fuzz.mutate import scramble
 from tests.fuzz.receiver import Reply

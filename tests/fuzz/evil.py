@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.answers import ANY, DONE, REFUSED, RETRY, Expected, expect, make
-from tests.fuzz.cloudevents import Read, canonical, key, read_message
+from tests.fuzz.event_reader import Read, canonical, key, read_message
 from tests.fuzz.findings import Findings
 from tests.fuzz.model import MAX_BODY
 from tests.fuzz.program import Watch

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from tests.fuzz.cloudevents import Read, key
+from tests.fuzz.event_reader import Read, key
 from tests.fuzz.findings import Findings
 from tests.fuzz.model import TRIGGERS, matches
 

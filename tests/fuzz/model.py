@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from tests.fuzz.cloudevents import Read, Refused, canonical, read_message
+from tests.fuzz.event_reader import Read, Refused, canonical, read_message
 from tests.fuzz.wire import Message
 
 BROKER = b"/default/fuzz"

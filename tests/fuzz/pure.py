@@ -16,7 +16,7 @@ from eventing.http.request_parser import SLICE, Incoming, RequestParser
 from eventing.http.response_parser import ResponseParser
 from eventing.resources.validate import validate
 from tests.fuzz import answers, manifests
-from tests.fuzz.cloudevents import Read, Refused, key, read_message
+from tests.fuzz.event_reader import Read, Refused, key, read_message
 from tests.fuzz.model import MAX_BODY
 from tests.fuzz.session import make
 from tests.fuzz.wire import Broken, Message, Partial, read_answer

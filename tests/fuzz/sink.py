@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from tests.fuzz.cloudevents import Refused, read_message
+from tests.fuzz.event_reader import Refused, read_message
 from tests.fuzz.findings import Findings
 from tests.fuzz.ledger import Ledger
 from tests.fuzz.model import TRIGGERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.answers import DONE, REFUSED, RETRY, expect
-from tests.fuzz.cloudevents import Read, read_message
+from tests.fuzz.event_reader import Read, read_message
 from tests.fuzz.evil import Evil
 from tests.fuzz.findings import Findings
 from tests.fuzz.ledger import Ledger

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop.broker_site import Site
 from tests.interop.plain import PlainListener
 from tests.interop.sdks import Sdks
-from tests.interop.site import Site
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
+from tests.interop.broker_site import Site
 from tests.interop.client import MODES
 from tests.interop.faults_sending import sent
 from tests.interop.model import Refused, Seen, data_of
 from tests.interop.plain import Message, PlainListener, decoded_headers, read, write
 from tests.interop.samples import ATTRIBUTES, DATA, LARGE, SAMPLES, Attribute, Sample, fresh, sample
 from tests.interop.sdks import Sdks
-from tests.interop.site import Site
 
 
 @pytest.mark.requirement("I1", "I9", "I13", "I14", "F5", "F6", "B2", "B7", "D13")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.interop.broker_site import forwarded, seen
 from tests.interop.client import MODES, NAMES
 from tests.interop.faults_receiving import RECEIVERS, shown
 from tests.interop.faults_sending import SENDERS, sent
@@ -11,7 +12,6 @@ from tests.interop.model import Refused, of_sample, of_told, same
 from tests.interop.plain import PlainListener, post, read, write
 from tests.interop.samples import SAMPLES, Sample, fresh
 from tests.interop.sdks import Sdks
-from tests.interop.site import forwarded, seen
 from tests.interop.traits import Trait
 
 

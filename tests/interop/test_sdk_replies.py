@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.interop.broker_site import Site
 from tests.interop.client import NAMES
 from tests.interop.faults_sending import replied
 from tests.interop.model import Seen
 from tests.interop.plain import write
 from tests.interop.samples import SAMPLES, Sample, fresh, sample
 from tests.interop.sdks import Sdks
-from tests.interop.site import Site
 
 # What an SDK can't send as an event it can't reply with either.
 REPLIES = [
