@@ -16,6 +16,10 @@ _MANY = 256 * 1024
 """Bytes beyond which a client that is refused may still be sending when the server has stopped to listen."""
 
 
+_DRIBBLE = 50
+"""Pieces that may take longer than the server's time-outs."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """``received``: all bytes of the server. ``ended``: `closed`, `reset`, or `late` where neither came in time."""
@@ -77,6 +81,8 @@ class Oracle:
             self.ledger.accept(verdict.events, session.number)
         elif answer.status == 503:
             self.ledger.doubt(verdict.events, session.number)
+        if answer.status == 408 and len(session.pieces) > _DRIBBLE:
+            return  # sent byte by byte on a busy machine
         if answer.status not in verdict.statuses:
             told = answer.body[:200].decode("latin-1").strip()
             detail = f"{answer.status} ({told}), not {sorted(verdict.statuses)} ({verdict.why}) for {message.headers!r:.500}"

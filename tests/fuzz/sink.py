@@ -56,7 +56,7 @@ def check(message: Message) -> list[str]:
     """What is wrong with a delivery's head."""
     found: list[str] = []
     names = [name for name, _ in message.headers if name in _OURS or name.startswith(b"ce-")]
-    if any(_SECRET in value for _, value in message.headers):
+    if any(_SECRET in value for name, value in message.headers if not name.startswith(b"ce-")):  # a mutation may rename it
         found.append("a secret of the sender")
     if len(set(names)) != len(names):
         found.append("a header twice")
