@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Hashable
 from functools import lru_cache
 from math import inf
@@ -22,6 +23,10 @@ from eventing.ports.http import Headers, Response
 
 _BUSY_TICK, _IDLE_TICK = 0.05, 1.0
 """How often time-outs are looked at, in seconds, with requests under way and without."""
+
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_FILES_PAUSE = 0.05
+"""How soon it is tried again to open a connection when the process has no file left: that is no fault of the subscriber."""
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
@@ -185,7 +190,7 @@ class HttpClient:
                 if self._guard is not None:
                     self._guard(target.host, address)
                 async with asyncio.timeout(share):
-                    return await self._open_one(pool, target, ca_certs, address)
+                    return await self._open_one(pool, target, ca_certs, address, share or limit)
             except ConnectFailed as error:
                 failure = failure or error
             except TimeoutError:
@@ -194,8 +199,9 @@ class HttpClient:
                 failure = failure or ConnectFailed(f"can't connect to {target.label}: {describe(error)}")
         raise failure or ConnectFailed(f"can't connect to {target.label}: it has no address")
 
-    async def _open_one(self, pool: Pool, target: Target, ca_certs: str | None, address: str) -> ClientConnection:
+    async def _open_one(self, pool: Pool, target: Target, ca_certs: str | None, address: str, limit: float) -> ClientConnection:
         loop = asyncio.get_running_loop()
+        until = loop.time() + limit - _FILES_PAUSE
 
         def ended(connection: ClientConnection) -> None:
             self._connections.discard(connection)
@@ -206,13 +212,21 @@ class HttpClient:
 
         connection = ClientConnection(self._limits, target.label)
         secure = target.scheme == "https"
-        await loop.create_connection(
-            lambda: connection,
-            address,
-            target.port,
-            ssl=self._contexts.get(ca_certs) if secure else None,
-            server_hostname=target.host.rstrip(".") if secure else None,
-        )
+        while True:
+            try:
+                await loop.create_connection(
+                    lambda: connection,
+                    address,
+                    target.port,
+                    ssl=self._contexts.get(ca_certs) if secure else None,
+                    server_hostname=target.host.rstrip(".") if secure else None,
+                )
+                break
+            except OSError as error:
+                # A connection that was given up for this one keeps its file until the loop's next round; others' may end too.
+                if error.errno not in _NO_FILES or loop.time() >= until:
+                    raise
+            await asyncio.sleep(_FILES_PAUSE)
         if self._closed:
             connection.abort()
         if not connection.adopt(idled, ended):

@@ -71,7 +71,7 @@ class ServerConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._parser = RequestParser(state.limits, self._received, _peer(transport))
         if len(state.connections) >= state.limits.max_connections:
-            if len(state.lingering) >= max(16, state.limits.max_connections // 8):
+            if len(state.lingering) >= state.limits.max_lingering:
                 state.refused("connections")
                 self._transport.abort()
             else:
@@ -341,7 +341,7 @@ class ServerConnection(asyncio.Protocol):
         reset the connection, and the client might never see that answer (RFC 9112, 9.6)."""
         state, transport = self._state, self._transport
         assert transport is not None
-        if self._eof or len(state.lingering) >= state.limits.max_connections:
+        if self._eof or len(state.lingering) >= state.limits.max_lingering:
             self._end()
             return
         state.connections.discard(self)

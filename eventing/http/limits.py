@@ -52,6 +52,11 @@ class ServerLimits:
     linger: float = 2.0
     retry_after: int = 1
 
+    @property
+    def max_lingering(self) -> int:
+        """Connections that are only read empty come on top of ``max_connections``, so they are few: an eighth as many."""
+        return max(16, self.max_connections // 8)
+
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:

@@ -230,31 +230,6 @@ async def test_what_a_client_sends_after_its_last_request_does_not_hide_the_answ
         await until(lambda: server.connections == 0)
 
 
-@on_both_loops
-async def test_connections_that_linger_are_no_more_than_those_served() -> None:
-    limits = ServerLimits(max_connections=2, linger=60)
-    async with serving(echo, limits) as (_, port):
-        kept = []
-        for lingers in (True, True, False):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(LAST)
-            assert (await read_answer(reader))[0] == 200
-            assert await reader.read() == b""
-            kept.append(writer)
-            if not lingers:  # it is closed altogether, not only for writing
-                with pytest.raises(ConnectionError):
-                    await write_until_refused(writer)
-        for writer in kept:
-            writer.close()
-
-
-async def write_until_refused(writer: asyncio.StreamWriter) -> None:
-    while True:
-        writer.write(b"x")
-        await writer.drain()
-        await asyncio.sleep(0)
-
-
 @pytest.mark.requirement("I17")
 @on_both_loops
 async def test_a_body_of_the_full_size_and_headers_of_64_kib_pass() -> None:
