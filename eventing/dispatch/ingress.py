@@ -50,9 +50,11 @@ class BrokerIngress:
         records = [NewRecord(event, hop_count.left(event, hops), headers) for event in events]
         if min([record.hops for record in records]) <= 0:
             self._metrics.refuse("hop_limit", len(events))
-            return refusal(
-                request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"
-            )
+            if hops <= 0:
+                return refusal(
+                    request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"
+                )
+            return refusal(request, 400, _spent(records), attribute=hop_count.KNATIVE, rule="hop limit")
         began = time.monotonic()
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
@@ -144,6 +146,13 @@ def other_method(request: Request) -> Response:
             headers.append((b"webhook-allowed-rate", b"*"))
         return Response(200, headers)
     return refusal(request, 405, "events are sent with POST", allow=b"POST, OPTIONS")
+
+
+def _spent(records: Sequence[NewRecord]) -> str:
+    """Of the first event whose own count ran out; the sender may have set it, so nothing is said of where the event was."""
+    index = next(index for index, record in enumerate(records) if record.hops <= 0)
+    where = f"event {index} of the batch: " if len(records) > 1 else ""
+    return f"{where}attribute {hop_count.KNATIVE}: {records[index].event.text(hop_count.KNATIVE)} lets no broker take the event"
 
 
 def text(status: int, message: str) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from eventing.errors import ChannelCorrupt
 from eventing.ports.records import Failure, NewEntry
 
 BODY = 1024
@@ -36,10 +37,13 @@ def encode_detail(entry: NewEntry) -> bytes | None:
 
 
 def decode_detail(detail: bytes | None) -> tuple[str | None, Failure | None, Failure | None]:
-    """Ordering key, last failure in this lane, origin."""
+    """Ordering key, last failure in this lane, origin. Raises `ChannelCorrupt`."""
     if detail is None:
         return None, None, None
-    key, failure, origin = _detail.decode(detail)
+    try:
+        key, failure, origin = _detail.decode(detail)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ChannelCorrupt("what is stored beside a backlog entry is damaged") from None
     return key, _unpack(failure), _unpack(origin)
 
 
@@ -48,7 +52,11 @@ def encode_failures(failures: Sequence[Failure]) -> bytes:
 
 
 def decode_failures(stored: bytes) -> tuple[Failure, ...]:
-    return tuple(_made(failure) for failure in _failures.decode(stored))
+    """Raises `ChannelCorrupt`."""
+    try:
+        return tuple(_made(failure) for failure in _failures.decode(stored))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ChannelCorrupt("what is stored of a dead letter's failures is damaged") from None
 
 
 def _pack(failure: Failure | None) -> _Packed | None:

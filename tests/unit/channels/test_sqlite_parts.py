@@ -8,16 +8,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eventing.errors import ChannelCorrupt
 from eventing.ports.channel import ChannelContext
 from eventing.ports.records import EntryKey, EntryResult, Lane, NewEntry, NewRecord, Settlement
 from eventing.testing.channels.harness import event, take
 from eventing.testing.clock import FakeClock
 from eventing_channels.sqlite.backlog import _Claim
 from eventing_channels.sqlite.channel import SqliteChannel
+from eventing_channels.sqlite.detail import decode_detail, decode_failures
 from eventing_channels.sqlite.settings import Settings
 
 
@@ -228,3 +231,11 @@ async def test_a_dropped_brokers_rows_go_in_the_end(tmp_path: Path) -> None:
         assert position == 5001
     finally:
         await channel.close()
+
+
+@pytest.mark.parametrize("stored", [b"", b"\xff\x00", msgspec.msgpack.encode([1]), b"\x93\xa1\xff\xc0\xc0"])
+def test_damage_beside_an_entry_or_a_letter_is_told_as_damage(stored: bytes) -> None:
+    with pytest.raises(ChannelCorrupt, match="backlog entry is damaged"):
+        decode_detail(stored)
+    with pytest.raises(ChannelCorrupt, match="dead letter's failures is damaged"):
+        decode_failures(stored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from eventing.bindings import http as binding
 from eventing.dispatch import hops as hop_count
 from eventing.dispatch.ingress import BrokerIngress
 from eventing.errors import ChannelClosed, ChannelFull, ChannelUnavailable
+from eventing.event import Event
 from eventing.ports.http import Request, Response
 from eventing.ports.records import MAX_HOPS
 from eventing.telemetry.metrics import Metrics
@@ -131,3 +133,26 @@ async def test_an_event_without_hops_left_is_refused_before_it_is_stored() -> No
     assert response.status == 400
     assert b"255 brokers" in response.body
     assert metrics.refused["hop_limit"] == 1
+
+
+@pytest.mark.requirement("I21")
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        (("1",), b"attribute knativebrokerttl: 1 lets no broker take the event\n"),
+        (("9", "-3"), b"event 1 of the batch: attribute knativebrokerttl: -3 lets no broker take the event\n"),
+    ],
+)
+async def test_a_knative_count_that_ran_out_is_named_and_no_journey_is_made_up(counts: tuple[str, ...], text: bytes) -> None:
+    ingress = BrokerIngress(Refusing(lambda _future: pytest.fail("appended")), "b", Metrics("test").broker("b", "ns/b"))  # type: ignore[arg-type]
+    events = [dict(event(number, knativebrokerttl=count).items()) for number, count in enumerate(counts)]
+    request = Request("POST", "/ns/b", "", *binding.encode_binary(Event(events[0])))
+    if len(events) > 1:
+        request.headers, request.body = [(b"content-type", b"application/cloudevents-batch+json")], json.dumps(events).encode()
+    response = ingress.handle(request)
+    assert isinstance(response, Response)
+    assert (response.status, response.body) == (400, text)
+    request.headers = [*request.headers, (b"accept", b"application/json")]
+    response = ingress.handle(request)
+    assert isinstance(response, Response)
+    assert json.loads(response.body)["attribute"] == "knativebrokerttl"
