@@ -25,6 +25,7 @@ class ResponseParser:
 
     __slots__ = (
         "_body",
+        "_connection",
         "_head",
         "_headers",
         "_length",
@@ -54,6 +55,7 @@ class ResponseParser:
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._length: int | None = None
+        self._connection = False
         self._body = b""
         self._pieces: list[bytes] | None = None
         self._size = self._raw = 0
@@ -115,6 +117,8 @@ class ResponseParser:
             if value.lower() != b"chunked" or self._length == _CHUNKED:  # not even chunked twice (RFC 9112, 7)
                 self._refuse(AnswerMalformed("the answer has a Transfer-Encoding other than chunked"))
             self._length = _CHUNKED
+        elif name == b"connection":
+            self._connection = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -134,8 +138,11 @@ class ResponseParser:
             self._headers = []
             self._length = None
             return
-        if not self._parser.should_keep_alive():
+        keep_alive = self._parser.should_keep_alive()
+        if not keep_alive:
             self.reusable = False
+        # With no Connection header, keep-alive is true in HTTP/1.1 alone: the common case needs no look.
+        if self._connection or not keep_alive:
             self._check_version()
         if self._length is not None and self._length > self._limits.max_response and not self._head and status != 304:
             self._refuse(self._body_too_large(status))

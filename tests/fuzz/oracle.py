@@ -16,16 +16,18 @@ _MANY = 256 * 1024
 """Bytes beyond which a client that is refused may still be sending when the server has stopped to listen."""
 
 
-_DRIBBLE = 50
-"""Pieces that may take longer than the server's time-outs."""
+_SLOW = 15.0
+"""The shortest time-out of the server while a request comes in."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """``received``: all bytes of the server. ``ended``: `closed`, `reset`, or `late` where neither came in time."""
+    """``received``: all bytes of the server. ``ended``: `closed`, `reset`, or `late` where neither came in time. ``seconds``: how
+    long it all took."""
 
     received: bytes
     ended: str
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -53,7 +55,10 @@ class Oracle:
             self._found("an answer is cut short", repr(outcome.received[used:][:400]), session)
         for answer in answers:
             self.statuses[answer.status] += 1
-        self._count(session, outcome, len(answers))
+        if answers and answers[-1].status == 408 and outcome.seconds >= _SLOW:
+            answers.pop()  # a busy machine can't even send in time
+        else:
+            self._count(session, outcome, len(answers))
         for index, answer in enumerate(answers):
             last = index == len(answers) - 1
             problem = check(answer)
@@ -81,8 +86,6 @@ class Oracle:
             self.ledger.accept(verdict.events, session.number)
         elif answer.status == 503:
             self.ledger.doubt(verdict.events, session.number)
-        if answer.status == 408 and len(session.pieces) > _DRIBBLE:
-            return  # sent byte by byte on a busy machine
         if answer.status not in verdict.statuses:
             told = answer.body[:200].decode("latin-1").strip()
             detail = f"{answer.status} ({told}), not {sorted(verdict.statuses)} ({verdict.why}) for {message.headers!r:.500}"

@@ -74,8 +74,8 @@ def make(seed: int, number: int, *, silent: bool = True) -> Session:
 def _cut(rng: random.Random, data: bytes) -> list[bytes]:
     count = rng.choice((0, 0, 0, 1, 2, 4, 12))
     if len(data) < 400 and rng.random() < 0.02:
-        return [data[place : place + 1] for place in range(len(data))]
-    borders = sorted({0, len(data), *(rng.randrange(len(data) + 1) for _ in range(count))})
+        count = 40
+    borders = sorted({0, len(data), *range(min(count // 2, len(data))), *(rng.randrange(len(data) + 1) for _ in range(count))})
     return [data[start:end] for start, end in pairwise(borders)]
 
 
