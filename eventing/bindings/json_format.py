@@ -36,6 +36,7 @@ _encoder = msgspec.json.Encoder()
 _MEMBER_NAME = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("(?:[^"\\]|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 _OBJECT_END = re.compile(rb"(?:[ \t\r\n]*+\{)?[ \t\r\n]*+\}[ \t\r\n]*+")
 _DIGITS = re.compile(rb"-?[0-9]+")
+_UNPAIRED = re.compile(rb"(?<!\\)(?:\\\\)*+\\u[dD][89ABab][0-9A-Fa-f]{2}(?!\\u[dD][C-Fc-f])")
 _QUOTE, _BACKSLASH = ord('"'), b"\\"
 _COMMON = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 
@@ -58,7 +59,7 @@ def decode_batch(body: bytes) -> list[Event]:
     try:
         items = _items.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise breach(None, f"the batch is not a JSON array: {_reason(error)}", BATCH) from None
+        raise breach(None, f"the batch is not a JSON array: {_reason(error, body)}", BATCH) from None
     events: list[Event] = []
     for index, item in enumerate(items):
         try:
@@ -183,7 +184,7 @@ def _parse(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         members = _members.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise breach(None, f"not a JSON object: {_reason(error)}", ENVELOPE) from None
+        raise breach(None, f"not a JSON object: {_reason(error, body)}", ENVELOPE) from None
     # A document without white space and without repeated names is exactly as long as its parts.
     length = 1
     for name, token in members.items():
@@ -266,7 +267,9 @@ def _is_json_text(data: bytes) -> bool:
     return data.isascii() or _utf8(data) is not None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, body: bytes) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if _UNPAIRED.search(body) is not None:  # the tokeniser says that the document is cut short
+        return "it has an unpaired surrogate"
     return str(error)
