@@ -90,6 +90,8 @@ class Oracle:
             told = answer.body[:200].decode("latin-1").strip()
             detail = f"{answer.status} ({told}), not {sorted(verdict.statuses)} ({verdict.why}) for {message.headers!r:.500}"
             self._found("the status", f"{detail} {message.body[:300]!r}", session)
+        elif message.method == b"OPTIONS" and answer.status == 200 and b"POST" not in (answer.header(b"allow") or b""):
+            self._found("an answer breaks a rule", f"OPTIONS without Allow: {answer!r:.300}", session)
 
     def _found(self, kind: str, detail: str, session: Session) -> None:
         self.findings.add(kind, detail, session.number)
