@@ -72,6 +72,19 @@ async def test_every_class_of_status_is_delivered_retried_or_refused_as_the_tabl
     assert {status for status, end in ends.items() if end == ["refused"]} == {str(status) for status in REFUSED}
 
 
+@pytest.mark.requirement("I24")
+async def test_a_410_ends_the_delivery_of_its_event_and_the_trigger_goes_on_with_the_next_one(tmp_path: Path, raw: Raw) -> None:
+    gone = await raw("gone", b"HTTP/1.1 410 Gone\r\n" + EMPTY, True)
+    async with rig(tmp_path) as engine:
+        engine.trigger("one", gone.url, policy=ONCE_MORE)
+        await engine.start()
+        for number in (1, 2):
+            await engine.append(event(number))
+            await eventually(lambda number=number: engine.metrics.triggers["one"].dead_lettered["refused"] == number)
+        await engine.idle()
+    assert gone.requests == 2
+
+
 @pytest.mark.requirement("D1")
 async def test_an_informational_status_is_an_error_without_retry_where_no_other_answer_can_follow(
     tmp_path: Path, raw: Raw

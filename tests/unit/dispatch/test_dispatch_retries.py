@@ -106,7 +106,7 @@ def asking(status: int, value: str) -> Response:
     return Response(status, [(b"retry-after", value.encode())])
 
 
-@pytest.mark.requirement("D10")
+@pytest.mark.requirement("D10", "I24")
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_in_seconds_is_obeyed_on_429_and_503(tmp_path: Path, status: int) -> None:
     assert 1000 <= await due_after(tmp_path, asking(status, "1000")) < 1100
