@@ -32,6 +32,7 @@ def send_and_kill(engine: EventingProcess, id_: str) -> bytes:
         return beginning + connection.recv(4096)
 
 
+@pytest.mark.requirement("I7")
 async def test_an_event_is_stored_before_the_first_byte_of_the_answer(make: Make, listen: Listen) -> None:
     subscriber = await listen()
     paused = [broker(), trigger("t", subscriber.url, paused="true")]
@@ -48,6 +49,7 @@ async def test_an_event_is_stored_before_the_first_byte_of_the_answer(make: Make
     await subscriber.until_done(ids, 20)
 
 
+@pytest.mark.requirement("I7")
 @pytest.mark.parametrize("step", ["append.begin", "append.written"])
 async def test_nothing_is_answered_that_is_not_committed(
     step: str, make: Make, listen: Listen, load: Callable[..., Load]
@@ -67,6 +69,7 @@ async def test_nothing_is_answered_that_is_not_committed(
     assert sender.unknown, "the process ended under load, so some events got no answer"
 
 
+@pytest.mark.requirement("I7")
 async def test_a_store_that_is_gone_is_503_with_retry_after(make: Make, listen: Listen, load: Callable[..., Load]) -> None:
     subscriber = await listen()
     engine = make([broker(), trigger("t", subscriber.url)])
