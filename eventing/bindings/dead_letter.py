@@ -25,6 +25,7 @@ _OURS = frozenset(("knativeerrordest", "knativeerrorcode", "knativeerrordata"))
 _RESERVED = _OURS | {
     *("specversion", "id", "source", "type", "subject", "time", "data", "datacontenttype", "dataschema"),
     *("datacontentencoding", "schemaurl"),  # CloudEvents 0.3
+    *("expirytime", "knativebrokerttl"),  # would end the letter on its way
 }
 
 _URL_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F))
@@ -54,8 +55,9 @@ def extensions_of(headers: Headers) -> tuple[tuple[str, str], ...]:
     """The extensions that a failing answer asks for by headers `kne-NAME: VALUE`, as with Knative's broker for Apache Kafka
     (RecordDispatcherImpl); of a name that comes twice the last. Header names are lower case.
 
-    Left out are names that CloudEvents or the failure itself use, or that are no extension's (`a-z0-9`, at most 20, CloudEvents
-    1.0 "Naming Conventions"), values that are no valid String, and what goes beyond the bounds.
+    Left out are names that CloudEvents or the failure itself use, those by which brokers let an event end, and those that are
+    no extension's (`a-z0-9`, at most 20, CloudEvents 1.0 "Naming Conventions"), values that are no valid String, and what
+    goes beyond the bounds.
     """
     asked: dict[str, str] = {}
     left = MAX_EXTENSION_BYTES

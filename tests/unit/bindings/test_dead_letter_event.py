@@ -88,6 +88,7 @@ def test_an_answer_asks_for_extensions_by_headers_that_begin_with_kne() -> None:
     [
         *("specversion", "id", "source", "type", "subject", "time", "data", "datacontenttype", "dataschema", "schemaurl"),
         *("datacontentencoding", "knativeerrordest", "knativeerrorcode", "knativeerrordata"),
+        *("expirytime", "knativebrokerttl"),
         *("", "a_b", "a-b", "a.b", "x" * 21),
     ],
 )
