@@ -27,11 +27,12 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The object under test, and where its faults go."""
+    """The object under test, and where its faults go, behind the ``earlier`` ones of other objects."""
 
     item: ObjectDocument
     name: str
     faults: list[Fault]
+    earlier: int = 0
 
     def fault(self, path: Path, reason: str) -> None:
         line = self.item.document.line(path)
@@ -62,7 +63,7 @@ class Subject:
         except InvalidFilter as error:
             path = ("spec", *steps(error.path))
             known = (self.item.file, self.item.document.line(path), dotted(path))
-            if not any((fault.file, fault.line, fault.field) == known for fault in self.faults):
+            if not any((fault.file, fault.line, fault.field) == known for fault in self.faults[self.earlier :]):
                 self.fault(path, error.reason)
             return None
 

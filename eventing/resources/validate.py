@@ -79,8 +79,8 @@ class _Checker:
         kind = self._kind(item)
         if kind is None:
             return
-        subject = Subject(item, object_name(value), self.faults)
         before = len(self.faults)
+        subject = Subject(item, object_name(value), self.faults, before)
         for path, reason in misplaced(kind, value):
             subject.fault(path, reason)
         meta = subject.model(ObjectMeta, ("metadata",), value.get("metadata"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
@@ -34,3 +35,17 @@ def test_a_remark_on_what_is_skipped_is_one_line_too() -> None:
     (skipped,) = loaded.skipped
     assert "Deploy\\nment" in str(skipped)
     assert str(skipped).isprintable()
+
+
+@pytest.mark.requirement("T9")
+def test_objects_on_one_line_are_each_told_what_is_wrong_with_their_filter() -> None:
+    """A fault of one object must not hide the same fault of another."""
+    spec = {"broker": "b", "filters": [{"cesql": "type ="}], "subscriber": {"uri": "http://a.example/"}}
+    trigger = {"apiVersion": "eventing.knative.dev/v1", "kind": "Trigger", "spec": spec}
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [trigger | {"metadata": {"name": name}} for name in "tu"]})
+    with pytest.raises(InvalidManifest) as caught:
+        validate(["-"], {}, stdin=lambda: io.BytesIO(text.encode()))
+    assert [(fault.object, fault.field) for fault in caught.value.faults] == [
+        ("Trigger/t", "spec.filters[0].cesql"),
+        ("Trigger/u", "spec.filters[0].cesql"),
+    ]
