@@ -1,12 +1,15 @@
 """What is refused when an expression becomes a filter, though it parses.
 
 An expression that can never be true is a mistake, and within `not` it would match everything: a function that doesn't exist,
-a result that is no Boolean, a part that always fails. CloudEvents SQL 1.0, section 3.3 asks for such checks at compile time.
+a result that is no Boolean, a part that always fails, a Boolean compared with what no Boolean is equal to (`NOT type LIKE 'a%'`
+is `(NOT type) LIKE 'a%'`). CloudEvents SQL 1.0, section 3.3 asks for such checks at compile time. What looks at no attribute and
+is plainly false, as `FALSE`, is taken for meant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from eventing.errors import InvalidFilter
 from eventing.event import Event
@@ -16,9 +19,12 @@ from eventing.filters.cesql.lexer import fault, shown
 from eventing.filters.cesql.tree import (
     Arithmetic,
     Call,
+    Equality,
     Exists,
     Identifier,
     In,
+    Like,
+    Literal,
     Logic,
     Negate,
     Node,
@@ -29,13 +35,15 @@ from eventing.filters.cesql.tree import (
     result_type,
     walk,
 )
-from eventing.filters.cesql.values import Failure, Type, cast
+from eventing.filters.cesql.values import ErrorKind, Failure, Type, cast
 
 _STRINGS = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 """The attributes that are never Boolean, in whatever mode an event comes."""
 
 _NOWHERE = Event({})
 """What constant parts are evaluated with: they look at nothing."""
+
+_BOOLEANS = (Literal(0, 0, True), Literal(0, 0, False))
 
 
 def check(text: str, root: Node) -> None:
@@ -65,7 +73,7 @@ def _check_names(text: str, node: Node) -> None:
 
 def _hopeless(node: Node, target: Type | None) -> tuple[Node, Failure] | None:
     """The part that prevents this node from ever being true, with its failure."""
-    found = _failing(node, target)
+    found = _failing(node, target) or _unequal(node)
     if found is None and isinstance(node, Logic) and node.operator is not Operator.XOR:
         each = [_hopeless(operand, Type.BOOLEAN) for operand in node.operands]
         if node.operator is Operator.AND or all(each):
@@ -79,12 +87,34 @@ def _failing(node: Node, target: Type | None) -> tuple[Node, Failure] | None:
         found = _failing(child, needed)
         if found is not None:
             return found
-    if any(isinstance(part, Identifier | Exists) for part, _ in walk(node)):
+    if _looks(node):
         return None
     outcome = build(node)(_NOWHERE)
     if type(outcome) is not Failure and target is not None:
         outcome = cast(outcome, target)
     return (node, outcome) if type(outcome) is Failure else None
+
+
+def _unequal(node: Node) -> tuple[Node, Failure] | None:
+    """A comparison whose left side is a Boolean, and that holds neither for true nor for false."""
+    match node:
+        case Like(operand=left):
+            trials: list[Node] = [replace(node, operand=value) for value in _BOOLEANS]
+        case In(operand=left, elements=elements) if all(isinstance(element, Literal) for element in elements):
+            trials = [replace(node, operand=value) for value in _BOOLEANS]
+        case Equality(left=left, right=Literal()):
+            trials = [replace(node, left=value) for value in _BOOLEANS]
+        case _:
+            return None
+    if result_type(left) is not Type.BOOLEAN or not _looks(left) or any(build(trial)(_NOWHERE) is True for trial in trials):
+        return None
+    why = ", since NOT binds closer than what follows," if isinstance(left, Not) else ""
+    return node, Failure(ErrorKind.GENERIC, f"the left side is true or false and nothing else{why}")
+
+
+def _looks(node: Node) -> bool:
+    """Whether it looks at an attribute."""
+    return any(isinstance(part, Identifier | Exists) for part, _ in walk(node))
 
 
 def _strict(node: Node) -> Iterator[tuple[Node, Type | None]]:

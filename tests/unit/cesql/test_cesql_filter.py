@@ -125,6 +125,40 @@ def test_an_expression_that_can_never_be_true_is_refused(text: str, reason: str)
     assert reason in refusal({"not": {"cesql": text}})
 
 
+@pytest.mark.requirement("T9", "Q5")
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("NOT type LIKE 'com.%'", "\"NOT type LIKE 'com.%'\", at character 1"),
+        ("NOT type IN ('a', 'b')", "\"NOT type IN ('a', 'b')\", at character 1"),
+        ("NOT amount = 5", "'NOT amount = 5', at character 1"),
+        ("flag AND NOT type = 'a'", "\"NOT type = 'a'\", at character 10"),
+        ("flag AND (NOT type LIKE 'a%' OR NOT type LIKE 'b%')", "\"NOT type LIKE 'a%'\", at character 11"),
+    ],
+)
+def test_a_not_that_binds_closer_than_its_comparison_and_so_never_matches_is_refused(text: str, where: str) -> None:
+    why = "the left side is true or false and nothing else, since NOT binds closer than what follows,"
+    assert refusal({"cesql": text}) == f"filters[0].cesql: the expression never matches: {why} in {where}"
+    assert why in refusal({"not": {"cesql": text}})
+
+
+@pytest.mark.requirement("T7", "Q8")
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("NOT flag LIKE 't%'", {"flag": False}),
+        ("NOT flag LIKE '%e'", {"flag": True}),
+        ("NOT flag IN (FALSE, 'x')", {"flag": True}),
+        ("NOT amount = 1", {"amount": 0}),
+        ("NOT flag = 'true'", {"flag": "false"}),
+        ("NOT flag != 5", {"flag": True}),
+        ("(EXISTS subject) = 'false'", {}),
+    ],
+)
+def test_a_boolean_that_can_be_equal_to_the_right_side_is_compared(text: str, attributes: dict[str, AttributeValue]) -> None:
+    assert matches({"cesql": text}, **attributes)
+
+
 @pytest.mark.requirement("T7")
 @pytest.mark.parametrize(
     "text", ["true", "false", "flag", "1 = 2", "type = 't' OR 'x'", "flag OR 1 / 0 = 1", "true OR 1 / 0 = 1"]
