@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from eventing.errors import InvalidFilter
 from eventing.filters.cesql.lexer import KEYWORDS, Kind, Token, fault, tokens
@@ -189,8 +190,8 @@ class _Parser:
         if self._is("("):
             self._take()
             node = self._expression()
-            self._expect(")")
-            return node
+            # With its parentheses, so that what is cut out of the text around it has both.
+            return replace(node, start=token.start, end=self._expect(")").end)
         if self._is("TRUE", "FALSE"):
             self._take()
             return Literal(token.start, token.end, token.text == "TRUE")

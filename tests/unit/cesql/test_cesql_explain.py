@@ -23,6 +23,8 @@ EVENT = Event({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "am
         ("type = 't' AND (subject = 'x' OR flag)", "`subject = 'x'` fails, subject is missing (missingAttribute)"),
         ("type > 4", "`type > 4` fails, the text is no Integer of 32 bits (cast): type is 't'"),
         ("10 / (amount - 5) = 1", "`10 / (amount - 5) = 1` fails, division by zero (math): amount is 5"),
+        ("NOT (amount = 5)", "`NOT (amount = 5)` does not hold: amount is 5"),
+        ("(amount + 1) * 2 = 3", "`(amount + 1) * 2 = 3` does not hold: amount is 5"),
         ("flag AND type", "`flag AND type` fails, the text is neither true nor false (cast): flag is true, type is 't'"),
         ("amount", "`amount` is no Boolean but an Integer: amount is 5"),
         ("EXISTS subject", "`EXISTS subject` does not hold"),
