@@ -58,7 +58,6 @@ def test_an_empty_spec_is_told_both_missing_fields_at_once(refused: Refused) -> 
     }
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.parametrize("spec", [{"broker": None}, {"broker": ""}])
 def test_a_trigger_without_broker_is_refused(refused: Refused, spec: Any) -> None:
     assert reasons(refused(trigger(spec))) == {"spec.broker": "missing field(s)"}
