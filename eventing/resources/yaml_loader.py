@@ -49,13 +49,17 @@ def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
     """What the reader's words mean to somebody who wrote a manifest."""
     problem, mark = error.problem or "", error.problem_mark
     lines = text.split("\n")
-    found = lines[mark.line][mark.column : mark.column + 1] if mark is not None and mark.line < len(lines) else ""
+    before, found = "", ""
+    if mark is not None and mark.line < len(lines):
+        before, found = lines[mark.line][: mark.column], lines[mark.line][mark.column : mark.column + 1]
     if found == "\t" or "tab character" in problem:
         return ": indent with spaces, not with tabs"
     if "cannot start any token" in problem:
         return f" ({found!r}): quote the value" if found.isprintable() else ""
     if "mapping values are not allowed" in problem:
         return ": check the indentation, and quote a value that holds ': '"
+    if "expected" in problem and before.rstrip().endswith(("'", '"')):
+        return ": there is more behind a closing quote; quote the whole value, or put it below '>'"
     if "expected <block end>" in problem or "did not find expected key" in problem or "'-' indicator" in problem:
         return ": check the indentation of this line and of those before it"
     return ": a quote isn't closed" if "quoted scalar" in (error.context or "") else ""

@@ -64,6 +64,9 @@ def test_a_name_that_was_forgotten(refused: Refused, name: str) -> None:
         ("broker: {{ .Values.broker }}\n", "a template, as {{ name }}, has to be filled in first", 5),
         ("broker: *b\n", "the alias *b has no anchor; quote it if it is text", 5),
         ('broker: "b\n', "found unexpected end of stream: a quote isn't closed", 6),
+        ("filters:\n- cesql: 'a' = type\n", "there is more behind a closing quote; quote the whole value", 6),
+        ("filters:\n- exact: {subject: 'it's'}\n", "there is more behind a closing quote", 6),
+        ("broker: 'b'\n subscriber: {}\n", "check the indentation", 6),
         ("- broker: b\nsubscriber: {}\n", "check the indentation of this line and of those before it", 6),
     ],
 )
