@@ -119,6 +119,9 @@ def _decode_binary(headers: Headers, body: bytes) -> Event:
         if name in raw:
             raise breach(name, f"the header {quoted(header)} occurs twice", HEADER_NAMES)
         raw[name] = value
+    if "specversion" not in raw:  # most often a JSON event under the content type of its data
+        hint = f"as the header ce-specversion; an event in JSON has the Content-Type {json_format.CONTENT_TYPE.decode()}"
+        raise breach("specversion", f"is required, {hint}", MODES)
     attributes: dict[str, AttributeValue]
     # One look at all values instead of one at each: almost every event passes here.
     joined = b"".join(raw.values())

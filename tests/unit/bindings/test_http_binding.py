@@ -41,8 +41,9 @@ def test_the_content_type_chooses_the_mode(content_type: bytes, expected: int) -
 
 
 @pytest.mark.requirement("I9")
-def test_a_json_event_sent_as_application_json_is_no_event() -> None:
-    with pytest.raises(InvalidEvent, match="attribute specversion: is required"):
+def test_a_json_event_sent_as_application_json_is_no_event_and_told_how_it_becomes_one() -> None:
+    told = r"attribute specversion: is required, .* JSON has the Content-Type application/cloudevents\+json \("
+    with pytest.raises(InvalidEvent, match=told):
         http.decode([(b"content-type", b"application/json")], JSON)
 
 
