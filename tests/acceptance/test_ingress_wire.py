@@ -120,7 +120,7 @@ async def test_json_data_without_content_type_is_said_to_be_json_and_stays_as_it
         assert sent["data"] == json.loads(data)
 
 
-@pytest.mark.requirement("F1", "F5", "T8", "B7")
+@pytest.mark.requirement("F1", "F5", "B7")
 async def test_attributes_keep_their_types_and_their_text(pair: Pair) -> None:
     extensions: dict[str, object] = {"n": -2147483648, "t": True, "f": False, "s": "5", "e": "", "u": None}
     event = structured("a", time="1996-12-19T16:39:57.123456789-00:00", **extensions)

@@ -21,7 +21,7 @@ def seeds() -> list[int]:
     return [FIXED, secrets.randbelow(2**32)]
 
 
-@pytest.mark.requirement("I4", "I7", "I9", "I12", "I13", "I14", "I15", "I16", "I18", "I19", "F2", "F7", "B7", "T4")
+@pytest.mark.requirement("I4", "I9", "I12", "I13", "I14", "I15", "I16", "I18", "I19", "F2", "F7", "B7", "T4")
 async def test_any_bytes_are_answered_with_2xx_or_4xx_and_what_is_accepted_is_delivered_once_as_it_was_sent(
     tmp_path: Path,
 ) -> None:

@@ -22,7 +22,7 @@ REPLIES = [
 ]
 
 
-@pytest.mark.requirement("R1", "R2", "R5", "B6")
+@pytest.mark.requirement("R1", "R2", "R5")
 @pytest.mark.parametrize(("sdk", "mode", "reply"), REPLIES)
 def test_what_the_receiver_of_one_sdk_replies_every_sdk_receives(
     sdks: Sdks, site: Site, sdk: str, mode: str, reply: Sample

@@ -181,7 +181,7 @@ def test_members_inside_data_may_repeat() -> None:
 # Data in -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("F2", "F7")
+@pytest.mark.requirement("F2", "F4", "F7")
 @pytest.mark.parametrize(
     "value",
     [

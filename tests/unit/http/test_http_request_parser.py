@@ -28,7 +28,6 @@ UPGRADE_EMPTY = b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade:
 OLD = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 
-@pytest.mark.requirement("I1")
 def test_a_request_is_taken_apart() -> None:
     (incoming,) = parse(SIMPLE)
     request = incoming.request
