@@ -39,6 +39,10 @@ class Incoming:
     size: int = field(compare=False)
 
 
+class _Surplus(Exception):
+    """More begins after the last request."""
+
+
 class RequestParser:
     """``emit`` is called with each complete request, from within `feed`.
 
@@ -49,6 +53,7 @@ class RequestParser:
 
     __slots__ = (
         "_body",
+        "_closing",
         "_connection",
         "_emit",
         "_headers",
@@ -95,7 +100,7 @@ class RequestParser:
         self._headers: list[tuple[bytes, bytes]] = []
         self._host: bytes | None = None
         self._length = 0
-        self._connection = False
+        self._connection = self._closing = False
         self._request: Request | None = None
         self._keep_alive, self._http10 = True, False
         self._body = b""
@@ -133,6 +138,9 @@ class RequestParser:
                 data = memoryview(data)[rest:]
                 self._go_on_without_upgrade()
         except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, _Surplus):
+                self.surplus = True
+                return
             raise self._refusal or error.__context__ or error from None
         except httptools.HttpParserError as error:
             if self.ended:  # llhttp objects to bytes after the last request; they are nobody's
@@ -173,6 +181,8 @@ class RequestParser:
     # What httptools calls -----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        if self.ended:  # llhttp would go on where HTTP/1.0 says both keep-alive and close
+            raise _Surplus
         self.begun = True
 
     def on_url(self, url: bytes) -> None:
@@ -188,7 +198,7 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        self._keep_alive = parser.should_keep_alive()
+        self._keep_alive = parser.should_keep_alive() and not self._closing
         if self._connection or not self._keep_alive:
             self._check_version()
         name = parser.get_method()
@@ -256,6 +266,7 @@ class RequestParser:
             self._length = -1
         elif name == b"connection":
             self._connection = True
+            self._closing = self._closing or closes(value)
         elif value.lower() == b"100-continue":
             self.expects_continue = True
         else:
@@ -296,6 +307,11 @@ class RequestParser:
         # httptools replaces what its callbacks raise, so the refusal is kept aside for `feed`.
         self._refusal = refusal
         raise refusal
+
+
+def closes(value: bytes) -> bool:
+    """Whether a `Connection` header holds the option `close`, which wins over `keep-alive` in every version (RFC 9112, 9.3)."""
+    return b"close" in [option.strip() for option in value.lower().split(b",")]
 
 
 def content_length(value: bytes) -> int:

@@ -6,7 +6,7 @@ import httptools
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed
 from eventing.http.limits import ClientLimits
-from eventing.http.request_parser import content_length
+from eventing.http.request_parser import closes, content_length
 from eventing.ports.http import Response
 
 _CHUNKED = -1
@@ -119,6 +119,8 @@ class ResponseParser:
             self._length = _CHUNKED
         elif name == b"connection":
             self._connection = True
+            if closes(value):
+                self.reusable = False
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -77,6 +77,15 @@ def test_trailers_are_neither_headers_nor_framing() -> None:
 
 
 @pytest.mark.requirement("I19")
+@pytest.mark.requirement("I19")
+@pytest.mark.parametrize("body", [b"", b"hello"])
+def test_close_ends_the_requests_though_http_1_0_also_says_keep_alive(body: bytes) -> None:
+    last = b"POST / HTTP/1.0\r\nConnection: keep-alive, close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    for cut in (0, 1, 7):
+        (incoming,) = parse(last + SIMPLE, cut=cut)
+        assert incoming.request.body == body
+
+
 @pytest.mark.parametrize("wish", [UPGRADE, UPGRADE_CHUNKED])
 def test_an_upgrade_is_ignored_and_the_body_kept(wish: bytes) -> None:
     first, second = parse(wish + SIMPLE)
@@ -136,6 +145,10 @@ def test_begun_tells_a_request_in_part_from_none() -> None:
         (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", True, False),
         (b"GET / HTTP/1.0\r\n\r\n", False, True),
         (b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n", True, True),
+        (b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive, Close\r\n\r\n", False, True),
+        (b"GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n", False, True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive ,close\r\n\r\n", False, False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n", True, False),
     ],
 )
 def test_keep_alive_follows_version_and_connection(wire: bytes, keep_alive: bool, http10: bool) -> None:
