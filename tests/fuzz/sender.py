@@ -14,6 +14,8 @@ from tests.fuzz.wire import Broken, read_answers, read_requests
 
 BOUND = 60.0
 """Seconds within which the server must have answered all and closed, on a machine that does other things too."""
+PROMPT_BOUND = 12.0
+"""The same for answers that need no end of the client: less than the shortest time-out of the server, 15 s."""
 SILENT_BOUND = 100.0
 """The same where the client falls silent: the longest time-out of the server is 75 s."""
 _RESET = struct.pack("ii", 1, 0)
@@ -58,6 +60,9 @@ async def play(port: int, session: Session) -> Outcome:
                         await asyncio.sleep(0)
                     if not transport.is_closing():
                         transport.write(piece)
+            if session.ending is Ending.PROMPT:
+                async with asyncio.timeout(PROMPT_BOUND):
+                    await _answered(client, [message.method for message in session.stream.messages], session.stream.stop)
             if session.ending is not Ending.SILENT and not transport.is_closing():
                 _finish(transport, reset=session.ending is Ending.RESET)
             await client.gone
@@ -88,12 +93,18 @@ async def _step(client: _Client, session: Session) -> None:
         client.transport.write(piece)
         sent += piece
         methods = [message.method for message in read_requests(sent, MAX_BODY).messages]
-        while not client.transport.is_closing():
-            client.changed.clear()
-            try:
-                answers, _ = read_answers(bytes(client.received), methods)
-            except Broken:
-                return
-            if len(answers) >= len(methods):
-                break
-            await client.changed.wait()
+        await _answered(client, methods)
+
+
+async def _answered(client: _Client, methods: list[bytes], stop: str = "") -> None:
+    """Wait for the answers to requests with these methods, and for the refusal of what is no request after them."""
+    wanted = len(methods) + (stop == "broken")
+    while not client.transport.is_closing():
+        client.changed.clear()
+        try:
+            answers, _ = read_answers(bytes(client.received), methods)
+        except Broken:
+            return
+        if len(answers) >= wanted:
+            return
+        await client.changed.wait()

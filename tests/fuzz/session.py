@@ -28,6 +28,9 @@ class Ending(Enum):
     """It closes its side and reads the rest."""
     STEPS = auto()
     """It sends each request when the one before is answered, then as HALF."""
+    PROMPT = auto()
+    """It stays until every complete request is answered, and what is no request refused, then as HALF: no end of its own may
+    be needed for that."""
     RESET = auto()
     """It resets the connection at once: nobody knows what was stored."""
     SILENT = auto()
@@ -68,6 +71,8 @@ def make(seed: int, number: int, *, silent: bool = True) -> Session:
         ending = Ending.SILENT
     elif which < 0.25 and broken >= 0.15:
         return Session(number, [piece for piece in whole if piece], Ending.STEPS, stream)
+    elif which > 0.75 and not stream.patient:
+        ending = Ending.PROMPT
     return Session(number, _cut(rng, data), ending, stream)
 
 

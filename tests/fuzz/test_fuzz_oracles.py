@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from tests.fuzz import sender
 from tests.fuzz.answers import DONE, REFUSED, RETRY, expect
 from tests.fuzz.event_reader import Read, read_message
 from tests.fuzz.evil import Evil
@@ -140,3 +143,19 @@ def test_the_second_reader_takes_the_binding_by_the_letter() -> None:
     headers = [(b"ce-specversion", b"1.0"), (b"ce-id", b'"a\\"%2541%c3%a4"'), (b"ce-source", b"/s"), (b"ce-type", b"t")]
     (event,) = read_message(headers, b"")
     assert event.attributes["id"] == 'a"%41ä'
+
+
+@pytest.mark.parametrize(("ending", "ended"), [(Ending.PROMPT, "late"), (Ending.HALF, "closed")])
+async def test_an_answer_that_comes_only_after_the_clients_end_is_late(
+    monkeypatch: pytest.MonkeyPatch, ending: Ending, ended: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.write(TAKEN)
+        writer.close()
+
+    monkeypatch.setattr(sender, "PROMPT_BOUND", 0.3)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        outcome = await sender.play(port, Session(0, [GOOD], ending, read_requests(GOOD, 1000)))
+    assert outcome.ended == ended

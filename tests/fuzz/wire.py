@@ -35,6 +35,8 @@ METHODS = frozenset(
 MAX_URL = 8 * 1024
 MAX_HEADER = 200 * 1024
 MAX_HEADERS = 256 * 1024
+_TOO_LARGE, _EXTENSION = "body too large", "a chunk extension"
+_SEEN_LATE = frozenset((_TOO_LARGE, _EXTENSION))
 
 
 class Broken(Exception):
@@ -72,11 +74,13 @@ class Answer:
 @dataclass(slots=True)
 class Stream:
     """What a stream of bytes holds. ``stop``: why reading ended before its end: `broken`, `partial`, or empty where it didn't;
-    ``why`` the same in words."""
+    ``why`` the same in words. ``patient``: what is broken has a head without end, or another reader may take what is there
+    and see it only by what follows: then nothing has to come before the client's end."""
 
     messages: list[Message] = field(default_factory=list)
     stop: str = ""
     why: str = ""
+    patient: bool = False
 
 
 def read_requests(data: bytes, max_body: int, max_header: int = MAX_HEADER) -> Stream:
@@ -96,6 +100,7 @@ def read_requests(data: bytes, max_body: int, max_header: int = MAX_HEADER) -> S
             return stream
         except Broken as error:
             stream.stop, stream.why = "broken", str(error)
+            stream.patient = stream.why in _SEEN_LATE or b"\r\n\r\n" not in data[place:]
             return stream
         stream.messages.append(message)
         if message.last:
@@ -185,7 +190,7 @@ def _request(data: bytes, place: int, max_body: int, max_header: int) -> tuple[M
     wishes = {wish.strip(b" \t").lower() for name, value in headers if name == b"connection" for wish in value.split(b",")}
     last = b"close" in wishes or (old and b"keep-alive" not in wishes)
     if length is not None and length > max_body:
-        raise Broken("body too large")
+        raise Broken(_TOO_LARGE)
     if length is None:
         body, place = _chunks(data, place, max_body)
     else:
@@ -228,13 +233,13 @@ def _chunks(data: bytes, place: int, max_body: int) -> tuple[bytes, int]:
         line, place = _line(data, place)
         match = _CHUNK.fullmatch(line)
         if match is None:
-            raise Broken("no chunk size")
+            raise Broken(_EXTENSION if _CHUNK.fullmatch(line.partition(b";")[0]) else "no chunk size")
         size = int(match[1], 16)
         if not size:
             break
         total += size
         if total > max_body:
-            raise Broken("body too large")
+            raise Broken(_TOO_LARGE)
         parts.append(data[place : place + size])
         place += size
         if place + 2 > len(data):
