@@ -31,7 +31,7 @@ from eventing.telemetry.metrics import Metrics
 from eventing_channels.sqlite import open_channel
 
 EVERYTHING: Filter = compile_filter(None, None)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def event(number: int, type_: str = "a", **extensions: str) -> Event:
