@@ -41,7 +41,7 @@ async def test_a_hundred_thousand_entries_don_t_delay_a_restart(make: Make, list
             break
     print(f"ready after {took} s, {used} processor seconds, with {ENTRIES} entries")
     # On a machine that is busy with something else the clock on the wall says nothing: then what a start costs must fit.
-    assert min(took) <= READY_SECONDS or min(used) <= READY_SECONDS / 2
+    assert min(took) <= READY_SECONDS or min(used) <= READY_SECONDS
     await eventually(all_parked, 10, f"all {ENTRIES} entries after the restart")
     assert not subscriber.attempts, "a paused trigger delivered"
 
