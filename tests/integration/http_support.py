@@ -32,7 +32,7 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[[s
 
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
             runner.run(bounded())
-        assert not problems
+        assert not problems, problems
 
     run.__name__ = test.__name__
     run.__doc__ = test.__doc__

@@ -179,11 +179,14 @@ async def test_time_outs() -> None:
     async def trickling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        end = asyncio.ensure_future(reader.read())
-        while not end.done():
+        while True:
             writer.write(b"x")
-            await asyncio.wait([end], timeout=0.02)
-        await end
+            try:
+                async with asyncio.timeout(0.02):
+                    await reader.read()
+                return
+            except TimeoutError:
+                continue
 
     gone = asyncio.Event()
     async with raw_server(silent) as port, client(ClientLimits(max_per_origin=1)) as http:
