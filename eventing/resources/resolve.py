@@ -46,10 +46,18 @@ class Resolver:
         self._origins = {origin for base in self._bases if (origin := _origin(base)) is not None}
         self._prefixes = {urlsplit(base).path for base in self._bases}
 
-        # Brokers may be each other's dead-letter sink, so all are taken for served until one can't be.
-        while unserved := {name for name, sink in sinks.items() if isinstance(self.resolve(sink, name[0]), Unresolved)}:
-            self._unserved |= unserved
-            sinks = {name: sink for name, sink in sinks.items() if name not in unserved}
+        # Brokers may be each other's dead-letter sink, so all are taken for served until one can't be; then those that refer to
+        # its name are looked at again.
+        behind: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for name, sink in sinks.items():
+            if sink.ref is not None:
+                behind.setdefault((sink.ref.namespace or name[0], sink.ref.name), []).append(name)
+        waiting = list(sinks)
+        while waiting:
+            name = waiting.pop()
+            if name not in self._unserved and isinstance(self.resolve(sinks[name], name[0]), Unresolved):
+                self._unserved.add(name)
+                waiting.extend(behind.get(name, ()))
 
     def address(self, namespace: str, *names: str) -> str:
         """The published URL of one of our own addressable objects."""

@@ -9,7 +9,9 @@ import pytest
 import trustme
 from reconcile_rig import BASE, GITHUB, Apply, broker, conditions, run, status, trigger
 
+from eventing.kinds.destination import Destination
 from eventing.resources.plan import Target
+from eventing.resources.resolve import Resolver, Unresolved
 
 PEM = trustme.CA().cert_pem.bytes().decode()
 EXTERNAL = """\
@@ -111,6 +113,33 @@ def test_a_chain_of_dead_letter_sinks_breaks_as_a_whole_whatever_the_order(apply
     chain = [broker(name, spec=with_sink(reference(to))) for name, to in (("a", "b"), ("b", "c"), ("c", "none"))]
     for texts in (chain, chain[::-1]):
         assert run(apply("".join(texts))).plan.brokers == {}
+
+
+@pytest.mark.requirement("D14")
+def test_a_service_named_as_a_broker_without_address_stays_a_dead_letter_sink(apply: Apply) -> None:
+    service = "{ref: {apiVersion: v1, kind: Service, name: a}}"
+    result = run(apply(broker("a", spec=with_sink(reference("none"))) + broker("b", spec=with_sink(service))))
+    assert [plan.name for plan in result.plan.brokers.values()] == ["b"]
+
+
+@pytest.mark.requirement("D14")
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_long_chain_of_dead_letter_sinks_costs_no_more_than_its_length(
+    apply: Apply, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    count = 300
+    chain = [broker(f"b{number}", spec=with_sink(reference(f"b{number + 1}"))) for number in range(count)]
+    loaded = apply("".join(chain[::step]))
+    resolve, asked = Resolver.resolve, 0
+
+    def counting(self: Resolver, destination: Destination, namespace: str) -> Target | Unresolved:
+        nonlocal asked
+        asked += 1
+        return resolve(self, destination, namespace)
+
+    monkeypatch.setattr(Resolver, "resolve", counting)
+    assert run(loaded).plan.brokers == {}
+    assert asked <= 3 * count, "two rounds to find what has no address, one for the statuses"
 
 
 @pytest.mark.requirement("D14")
