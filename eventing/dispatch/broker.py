@@ -301,8 +301,7 @@ class BrokerDispatcher:
         at = self._channel.now()
         if lane.bytes + flight.size > self._settings.backlog_bytes and self._dead.has_room():
             # Owed beyond the bound (DATAPATH 9): the newest goes to the dead letters, where a person can bring it back.
-            letter = DeadLetter(lane.plan.uid, record.position, record.event, "backlog_full", (), 0, at, record.headers)
-            flight.dead.append(letter)
+            flight.dead.append(DeadLetter.of(record, lane.plan.uid, "backlog_full", (), 0, at))
             lane.metrics.dead("backlog_full")
             return
         lane.behind = True

@@ -141,16 +141,7 @@ class Deliverer:
         to = self._lane_of(then.key.trigger, then.key.lane)
         if to is None or to.bytes + work.size <= self._backlog_bytes or not self._store_has_room():
             return verdict
-        letter = DeadLetter(
-            work.key.trigger,
-            work.key.position,
-            work.record.event,
-            verdict.why,
-            (then.origin,),
-            work.attempts + 1,
-            then.due,
-            work.record.headers,
-        )
+        letter = DeadLetter.of(work.record, work.key.trigger, verdict.why, (then.origin,), work.attempts + 1, then.due)
         return Verdict(dead=(letter,), why=verdict.why)
 
     async def _leased(self, work: Work, timeout: float) -> bool:

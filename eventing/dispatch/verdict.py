@@ -77,5 +77,5 @@ def give_up(
         lane_key = EntryKey(key.trigger, key.position, Lane.DEAD_LETTER)
         return Verdict(then=NewEntry(lane_key, now, origin=failure), why=why)
     failures = (failure,) if origin is None else (origin, failure)
-    letter = DeadLetter(key.trigger, key.position, record.event, why, failures, attempts, now, record.headers)
+    letter = DeadLetter.of(record, key.trigger, why, failures, attempts, now)
     return Verdict(dead=(letter,), why=why)

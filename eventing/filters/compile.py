@@ -49,9 +49,9 @@ class Place:
         """The place one step further in: ``.name`` or ``[index]``."""
         return Place(self.path + step, self.dialects, self.depth, self.count)
 
-    def add(self) -> None:
-        """Count one more condition. Raises `InvalidFilter` beyond `MAX_CONDITIONS`."""
-        self.count.conditions += 1
+    def add(self, conditions: int = 1) -> None:
+        """Count so many more. Raises `InvalidFilter` beyond `MAX_CONDITIONS`."""
+        self.count.conditions += conditions
         if self.count.conditions > MAX_CONDITIONS:
             raise self.fault(f"a filter may have at most {MAX_CONDITIONS} conditions")
 
@@ -146,8 +146,7 @@ def _cesql(value: object, place: Place) -> Filter:
         filter_ = Cesql.compile(value)
     except InvalidFilter as error:
         raise place.fault(error.reason) from error
-    for _ in range(filter_.expression.size):
-        place.add()
+    place.add(filter_.expression.size)
     return filter_
 
 

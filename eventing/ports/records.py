@@ -146,6 +146,11 @@ class DeadLetter:
     at: float
     headers: PassedHeaders = ()
 
+    @classmethod
+    def of(cls, record: Record, trigger: str, why: str, failures: Sequence[Failure], attempts: int, at: float) -> DeadLetter:
+        """The letter of this record: all that is kept of it."""
+        return cls(trigger, record.position, record.event, why, failures, attempts, at, record.headers)
+
     @property
     def size(self) -> int:
         """Approximate bytes it holds in memory, without the failures."""

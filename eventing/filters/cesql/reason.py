@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eventing.errors import one_line
 from eventing.event import Event
 from eventing.filters.cesql.closures import build
 from eventing.filters.cesql.expression import Expression
@@ -17,7 +18,7 @@ def reason(expression: Expression, event: Event) -> str:
     """One line. It quotes the expression and context attributes, shortened, and never the payload."""
     node = _deciding(expression.root, event)
     outcome = build(node)(event)
-    piece = _one_line(expression.text[node.start : node.end])
+    piece = _piece(expression.text[node.start : node.end])
     if type(outcome) is Failure:
         said = f"fails, {outcome.text} ({outcome.kind.value})"
     elif type(outcome) is bool:
@@ -60,7 +61,6 @@ def _article(name: str) -> str:
     return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
 
 
-def _one_line(text: str) -> str:
+def _piece(text: str) -> str:
     text = " ".join(text.split())
-    text = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in text[: _EXPRESSION + 1])
-    return text if len(text) <= _EXPRESSION else text[:_EXPRESSION] + "..."
+    return one_line(text if len(text) <= _EXPRESSION else text[:_EXPRESSION] + "...")

@@ -55,7 +55,7 @@ class EventTests(HasHarness):
         results = []
         for entry in entries:
             record = entry.record
-            letter = DeadLetter("t", record.position, record.event, "refused", (), 1, 1.0, record.headers)
+            letter = DeadLetter.of(record, "t", "refused", (), 1, 1.0)
             results.append(EntryResult(entry.key, entry.lease.token, dead=[letter]))
         await self.channel.settle("a", Settlement(results=results))
         stored = await self.channel.dead_letters.list("a", "t", 100)
