@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 
 from tests.fuzz import answers, manifests, pure
+from tests.fuzz.bounds import Bounds
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.evil import EvilCampaign
 from tests.fuzz.findings import Findings
@@ -43,7 +44,7 @@ def main() -> int:
         parser.error("--seconds 0 needs --cases")
     run = run_pure if options.target in pure.TARGETS else run_program
     try:
-        findings = run(options.target, seed, options.first, options.cases, options.seconds or None)
+        findings = run(options.target, seed, Bounds(options.cases, options.seconds or None, options.first))
     except (asyncio.CancelledError, KeyboardInterrupt):
         tell("ended by hand")
         return 2
@@ -56,10 +57,10 @@ def tell(line: str) -> None:
     print(line, flush=True)
 
 
-def run_program(target: str, seed: int, first: int, cases: int | None, seconds: float | None) -> Findings:
+def run_program(target: str, seed: int, bounds: Bounds) -> Findings:
     with tempfile.TemporaryDirectory(prefix="eventing-fuzz-") as folder:
         kind = Campaign if target == "ingress" else EvilCampaign
-        campaign = kind(Path(folder), seed, cases=cases, seconds=seconds, first=first, tell=tell)
+        campaign = kind(Path(folder), seed, bounds, tell=tell)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             summary = runner.run(ended_by_hand(campaign.run()))
     tell(summary.line())
@@ -74,11 +75,11 @@ async def ended_by_hand(run: Coroutine[None, None, Summary]) -> Summary:
     return await run
 
 
-def run_pure(target: str, seed: int, first: int, cases: int | None, seconds: float | None) -> Findings:
+def run_pure(target: str, seed: int, bounds: Bounds) -> Findings:
     findings = Findings(seed, tell)
     began = told = time.monotonic()
-    number = first
-    while (cases is None or number - first < cases) and (seconds is None or time.monotonic() - began < seconds):
+    number = first = bounds.first
+    while bounds.more(number - first, began, findings):
         for problem in pure.run(target, seed, number):
             findings.add(problem.split(":")[0][:60], problem, number)
         number += 1

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.fuzz import program
+from tests.fuzz.bounds import Bounds
 from tests.fuzz.findings import Findings
 from tests.fuzz.ledger import Ledger
 from tests.fuzz.oracle import Oracle, Outcome
@@ -25,30 +26,26 @@ SETTLE = 60.0
 
 
 class Campaign:
-    """``first``: the number of the first case. ``cases``, ``seconds``: whichever is up first ends it; None: no bound.
-    ``silent``: whether some clients wait for the server's time-outs, which takes up to 75 s."""
+    """``silent``: whether some clients wait for the server's time-outs, which takes up to 75 s."""
 
     def __init__(
         self,
         folder: Path,
         seed: int,
+        bounds: Bounds,
         *,
-        cases: int | None = None,
-        seconds: float | None = None,
-        first: int = 0,
         silent: bool = True,
         every: float = 60.0,
         tell: Callable[[str], None] = print,
     ) -> None:
-        self._folder, self._seed, self._cases, self._seconds = folder, seed, cases, seconds
-        self._first, self._silent, self._every, self._tell = first, silent, every, tell
+        self._folder, self._seed, self._bounds = folder, seed, bounds
+        self._silent, self._every, self._tell = silent, every, tell
         self.findings = Findings(seed, tell)
         self._ledger = Ledger(self.findings)
         self._oracle = Oracle(self.findings, self._ledger)
         self._receiver = Receiver(Sink(self._ledger, self.findings).take)
-        self._next = first
+        self._next = bounds.first
         self._done = 0
-        self._quiet: list[asyncio.Task[None]] = []
 
     async def run(self) -> Summary:
         process = program.start(self._folder, await self._receiver.start())
@@ -61,20 +58,14 @@ class Campaign:
             watch.look()
             port = process.port
             began = time.monotonic()
-            workers = [asyncio.create_task(self._work(port, began)) for _ in range(WORKERS)]
-            watching = asyncio.create_task(self._watch(watch, summary, began))
-            await asyncio.gather(*workers)
-            await asyncio.gather(*self._quiet)
-            await self._settle()
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-            watch.look()
-            if process.alive:
-                summary.exit_code = await process.terminate()
-                if summary.exit_code:
-                    self.findings.add("the exit code", f"{summary.exit_code} {process.tail()}")
-            watch.read_log()
-            watch.judge()
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch(watch, summary, began))
+                async with asyncio.TaskGroup() as sessions:
+                    for _ in range(WORKERS):
+                        sessions.create_task(self._work(port, began, sessions))
+                await self._settle()
+                watching.cancel()
+            summary.exit_code = await watch.end()
             self._ledger.check(0.0)
         finally:
             process.end()
@@ -88,17 +79,12 @@ class Campaign:
         summary.accepted, summary.delivered = self._ledger.accepted, self._ledger.delivered
         summary.rss, summary.descriptors, summary.findings = watch.rss, watch.descriptors, self.findings.lines
 
-    def _more(self, began: float) -> bool:
-        if self.findings.hopeless or (self._cases is not None and self._next - self._first >= self._cases):
-            return False
-        return self._seconds is None or time.monotonic() - began < self._seconds
-
-    async def _work(self, port: int, began: float) -> None:
-        while self._more(began):
+    async def _work(self, port: int, began: float, sessions: asyncio.TaskGroup) -> None:
+        while self._bounds.more(self._next - self._bounds.first, began, self.findings):
             number, self._next = self._next, self._next + 1
             session = make(self._seed, number, silent=self._silent)
             if session.ending is Ending.SILENT:
-                self._quiet.append(asyncio.create_task(self._play(port, session)))
+                sessions.create_task(self._play(port, session))
             else:
                 await self._play(port, session)
 
@@ -117,7 +103,6 @@ class Campaign:
             await asyncio.sleep(LOOK)
             watch.look()
             self._ledger.check()
-            self._quiet = [task for task in self._quiet if not task.done()]
             if time.monotonic() - told >= self._every:
                 told = time.monotonic()
                 self._fill(summary, watch, began)

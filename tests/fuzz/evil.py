@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.answers import ANY, DONE, REFUSED, RETRY, Expected, expect, make
+from tests.fuzz.bounds import Bounds
 from tests.fuzz.event_reader import Read, canonical, key, read_message
 from tests.fuzz.findings import Findings
 from tests.fuzz.model import MAX_BODY
@@ -165,28 +166,18 @@ def _meet(mine: Counter[bytes], other: Counter[bytes], entry: bytes) -> None:
 
 
 class EvilCampaign:
-    """The same bounds as `tests.fuzz.campaign.Campaign`."""
-
     def __init__(
-        self,
-        folder: Path,
-        seed: int,
-        *,
-        cases: int | None = None,
-        seconds: float | None = None,
-        first: int = 0,
-        every: float = 60.0,
-        tell: Callable[[str], None] = print,
+        self, folder: Path, seed: int, bounds: Bounds, *, every: float = 60.0, tell: Callable[[str], None] = print
     ) -> None:
-        self._folder, self._seed, self._cases, self._seconds = folder, seed, cases, seconds
-        self._first, self._every, self._tell = first, every, tell
+        self._folder, self._seed, self._bounds = folder, seed, bounds
+        self._every, self._tell = every, tell
         self.findings = Findings(seed, tell)
         self.evil = Evil(seed, self.findings)
-        self._next = first
+        self._next = bounds.first
 
     @property
     def _posted(self) -> int:
-        return self._next - self._first
+        return self._next - self._bounds.first
 
     async def run(self) -> Summary:
         receiver = Receiver(self.evil.take)
@@ -199,7 +190,7 @@ class EvilCampaign:
             await process.start()
             watch.look()
             began = told = looked = time.monotonic()
-            while self._more(began):
+            while self._bounds.more(self._posted, began, self.findings):
                 await self._post(process.port)
                 if time.monotonic() - looked >= LOOK:
                     looked = time.monotonic()
@@ -210,13 +201,7 @@ class EvilCampaign:
                     self._fill(summary, watch, began)
                     self._tell(summary.line())
             await self._settle()
-            watch.look()
-            if process.alive:
-                summary.exit_code = await process.terminate()
-                if summary.exit_code:
-                    self.findings.add("the exit code", f"{summary.exit_code} {process.tail()}")
-            watch.read_log()
-            watch.judge()
+            summary.exit_code = await watch.end()
             self.evil.judge(0.0)
             self.evil.judge_replies()
         finally:
@@ -225,14 +210,10 @@ class EvilCampaign:
         self._fill(summary, watch, began)
         return summary
 
-    def _more(self, began: float) -> bool:
-        if self.findings.hopeless or (self._cases is not None and self._posted >= self._cases):
-            return False
-        return self._seconds is None or time.monotonic() - began < self._seconds
-
     async def _post(self, port: int) -> None:
         """A batch, once there is room for it."""
-        count = min(AHEAD // 2, self._cases - self._posted) if self._cases is not None else AHEAD // 2
+        cases = self._bounds.cases
+        count = min(AHEAD // 2, cases - self._posted) if cases is not None else AHEAD // 2
         items = [
             f'{{"specversion":"1.0","id":"{number}","source":"/evil","type":"{CAUSE}"}}'
             for number in range(self._next, self._next + count)

@@ -40,7 +40,7 @@ def start(folder: Path, sink: int) -> EventingProcess:
 
 @dataclass(slots=True)
 class Watch:
-    """Samples of the process; `look` now and then, `judge` at the end."""
+    """Samples of the process; `look` now and then, `end` at the end."""
 
     process: EventingProcess
     findings: Findings
@@ -58,6 +58,16 @@ class Watch:
             if self.descriptors[-1] > MAX_DESCRIPTORS:
                 self.findings.add("descriptors", f"{self.descriptors[-1]} are open")
         self.read_log()
+
+    async def end(self) -> int | None:
+        """The exit code of the process, None where it died before; and what the whole run shows."""
+        self.look()
+        code = await self.process.terminate() if self.process.alive else None
+        if code:
+            self.findings.add("the exit code", f"{code} {self.process.tail()}")
+        self.read_log()
+        self.judge()
+        return code
 
     def read_log(self) -> None:
         log = self.process.stderr()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.bounds import Bounds
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.evil import EvilCampaign
 
@@ -27,7 +28,7 @@ async def test_any_bytes_are_answered_with_2xx_or_4xx_and_what_is_accepted_is_de
 ) -> None:
     for seed, cases in zip(seeds(), (6_000, 4_000), strict=True):
         print(f"seed {seed}")
-        summary = await Campaign(tmp_path / str(seed), seed, cases=cases, silent=False).run()
+        summary = await Campaign(tmp_path / str(seed), seed, Bounds(cases), silent=False).run()
         print(summary.line())
         assert summary.findings == []
         assert summary.exit_code == 0
@@ -41,7 +42,7 @@ async def test_any_bytes_are_answered_with_2xx_or_4xx_and_what_is_accepted_is_de
 async def test_any_answer_of_a_subscriber_is_a_success_a_retry_or_a_refusal_and_never_more(tmp_path: Path) -> None:
     for seed, cases in zip(seeds(), (3_000, 2_000), strict=True):
         print(f"seed {seed}")
-        campaign = EvilCampaign(tmp_path / str(seed), seed, cases=cases)
+        campaign = EvilCampaign(tmp_path / str(seed), seed, Bounds(cases))
         summary = await campaign.run()
         print(summary.line(), dict(campaign.evil.outcomes))
         assert summary.findings == []
