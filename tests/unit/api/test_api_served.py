@@ -262,7 +262,7 @@ class TwoStores:
 
 
 async def test_pages_of_dead_letters_with_the_same_numbers_leave_none_out(
-    get: Get, channel: Channel, retired: list[Retired], tmp_path: Path
+    get: Get, channel: Channel, retired: list[Retired], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retired.append(Retired(Key(EVENTING, "Broker", "default", "old"), "old-b", 5.0))
     other = open_channel("memory://", ChannelContext(tmp_path))
@@ -273,7 +273,8 @@ async def test_pages_of_dead_letters_with_the_same_numbers_leave_none_out(
             event = Event({"specversion": "1.0", "id": f"{broker}-{number}", "source": "/s", "type": "a"})
             dead = [DeadLetter("uid-default-t", number, event, "refused", (), 1, 1e9)]
             await store.settle(broker, Settlement(dead=dead))
-    channel.dead_letters = TwoStores({"uid-default-b": channel.dead_letters, "old-b": other.dead_letters})  # type: ignore
+    both = TwoStores({"uid-default-b": channel.dead_letters, "old-b": other.dead_letters})
+    monkeypatch.setattr(channel, "dead_letters", both)
     found, after, pages = [], -1, 0
     while True:
         page = (await get(f"{TRIGGER}/t/deadletters?limit=1&after={after}")).json

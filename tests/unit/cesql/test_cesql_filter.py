@@ -8,16 +8,13 @@ import sys
 import pytest
 
 from eventing.errors import InvalidFilter
-from eventing.event import AttributeValue, Event
+from eventing.event import AttributeValue
 from eventing.filters import MAX_CONDITIONS, MAX_DEPTH, compile_filter
-
-
-def event(**attributes: AttributeValue) -> Event:
-    return Event({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", **attributes})
+from tests.support.filters import happened
 
 
 def matches(entry: object, **attributes: AttributeValue) -> bool:
-    return compile_filter([entry], None).matches(event(**attributes))
+    return compile_filter([entry], None).matches(happened(**attributes))
 
 
 def refusal(entry: object) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from eventing.event import AttributeValue, Event
 from eventing.filters import All, Any, Attributes, Everything, Exact, Filter, FilterIndex, Not, Prefix, Suffix, explain
+from tests.support.filters import asked, assert_index_is_plain_evaluation, happened, nested
 
 # A small alphabet and few names, so that filters and events meet often and prefixes nest.
 NAMES = ["type", "source", "subject", "flag"]
@@ -21,15 +22,7 @@ LEGACY = st.dictionaries(st.sampled_from(NAMES), TEXT | st.just(""), min_size=1,
     lambda pairs: tuple(pairs.items())
 )
 LEAVES = st.builds(Exact, PAIRS) | st.builds(Prefix, PAIRS) | st.builds(Suffix, PAIRS) | st.builds(Attributes, LEGACY)
-FILTERS: st.SearchStrategy[Filter] = st.just(Everything()) | st.recursive(
-    LEAVES,
-    lambda inner: (
-        st.builds(All, st.lists(inner, min_size=1, max_size=3).map(tuple))
-        | st.builds(Any, st.lists(inner, min_size=1, max_size=3).map(tuple))
-        | st.builds(Not, inner)
-    ),
-    max_leaves=5,
-)
+FILTERS: st.SearchStrategy[Filter] = st.just(Everything()) | nested(LEAVES, max_leaves=5)
 VALUES: st.SearchStrategy[AttributeValue] = TEXT | st.booleans() | st.integers(-9, 9) | st.just("")
 EVENTS = st.builds(
     lambda required, extra: Event({"specversion": "1.0", "id": "1", "source": required[0], "type": required[1], **extra}),
@@ -42,9 +35,7 @@ EVENTS = st.builds(
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(FILTERS, max_size=12), st.lists(EVENTS, min_size=1, max_size=5))
 def test_the_index_finds_what_plain_evaluation_finds(filters: list[Filter], events: list[Event]) -> None:
-    index = FilterIndex(enumerate(filters))
-    for event in events:
-        assert index.match(event) == [number for number, filter_ in enumerate(filters) if filter_.matches(event)]
+    assert_index_is_plain_evaluation(filters, events)
 
 
 @settings(max_examples=1000, deadline=None)
@@ -84,49 +75,26 @@ def test_many_random_filters_equal_plain_evaluation() -> None:
     assert found > 1000
 
 
-class Counting:
-    """A filter that counts how often it is asked."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def matches(self, event: Event) -> bool:
-        self.asked += 1
-        return True
-
-
-def event(**attributes: AttributeValue) -> Event:
-    return Event({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", **attributes})
-
-
-def asked(shape: object, happened: Event, count: int = 2000) -> tuple[int, list[int]]:
-    assert callable(shape)
-    counters = [Counting() for _ in range(count)]
-    index: FilterIndex[int] = FilterIndex((number, All((counters[number], shape(number)))) for number in range(count))
-    found = index.match(happened)
-    return sum(counter.asked for counter in counters), found
-
-
 def test_only_candidates_are_evaluated() -> None:
-    assert asked(lambda n: Exact((("type", f"t{n}"),)), event(type="t7")) == (1, [7])
-    assert asked(lambda n: Prefix((("source", f"/{n}/"),)), event(source="/70/x")) == (1, [70])
-    assert asked(lambda n: Suffix((("source", f"/{n}"),)), event(source="x/12")) == (1, [12])
-    assert asked(lambda n: Attributes(((f"a{n}", ""),)), event(a9=True)) == (1, [9])
-    assert asked(lambda n: Any((Exact((("type", f"t{n}"),)), Exact((("type", f"u{n}"),)))), event(type="u3")) == (1, [3])
+    assert asked(lambda n: Exact((("type", f"t{n}"),)), happened(type="t7")) == (1, [7])
+    assert asked(lambda n: Prefix((("source", f"/{n}/"),)), happened(source="/70/x")) == (1, [70])
+    assert asked(lambda n: Suffix((("source", f"/{n}"),)), happened(source="x/12")) == (1, [12])
+    assert asked(lambda n: Attributes(((f"a{n}", ""),)), happened(a9=True)) == (1, [9])
+    assert asked(lambda n: Any((Exact((("type", f"t{n}"),)), Exact((("type", f"u{n}"),)))), happened(type="u3")) == (1, [3])
 
 
 def test_the_selective_condition_is_chosen() -> None:
     """All share the type and the prefix; the subject tells them apart, wherever it stands."""
     shared = Exact((("type", "t"),))
-    assert asked(lambda n: Exact((("type", "t"), ("subject", f"s{n}"))), event(subject="s5")) == (1, [5])
-    assert asked(lambda n: All((shared, Prefix((("subject", f"s{n}/"),)))), event(subject="s5/x")) == (1, [5])
-    assert asked(lambda n: Attributes((("type", ""), ("subject", f"s{n}"))), event(subject="s5")) == (1, [5])
-    assert asked(lambda n: All((shared, Any((shared, Exact((("id", f"{n}"),)))))), event(type="u")) == (0, [])
+    assert asked(lambda n: Exact((("type", "t"), ("subject", f"s{n}"))), happened(subject="s5")) == (1, [5])
+    assert asked(lambda n: All((shared, Prefix((("subject", f"s{n}/"),)))), happened(subject="s5/x")) == (1, [5])
+    assert asked(lambda n: Attributes((("type", ""), ("subject", f"s{n}"))), happened(subject="s5")) == (1, [5])
+    assert asked(lambda n: All((shared, Any((shared, Exact((("id", f"{n}"),)))))), happened(type="u")) == (0, [])
 
 
 def test_a_filter_found_through_two_alternatives_is_reported_once() -> None:
     both = Any((Exact((("type", "t"),)), Prefix((("source", "/"),)), Suffix((("source", "s"),))))
-    assert FilterIndex([("a", both), ("b", Everything())]).match(event()) == ["a", "b"]
+    assert FilterIndex([("a", both), ("b", Everything())]).match(happened()) == ["a", "b"]
 
 
 def test_order_is_the_given_one_and_keys_need_not_be_unique() -> None:
@@ -136,9 +104,9 @@ def test_order_is_the_given_one_and_keys_need_not_be_unique() -> None:
         ("m", Everything()),
         ("a", Prefix((("source", "/"),))),
     ]
-    assert FilterIndex(items).match(event()) == ["z", "a", "m", "a"]
+    assert FilterIndex(items).match(happened()) == ["z", "a", "m", "a"]
     assert len(FilterIndex(items)) == 4
 
 
 def test_empty_index() -> None:
-    assert FilterIndex[str]([]).match(event()) == []
+    assert FilterIndex[str]([]).match(happened()) == []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reconcile_rig import GITHUB
 
 from eventing.errors import Fault, InvalidManifest
 from eventing.kinds.names import SUBDOMAIN_RULE
@@ -419,23 +420,12 @@ def test_keys_of_secrets_are_refused_in_plain_words(refused: Refused) -> None:
 
 
 def test_sources_are_checked_by_their_own_model(apply: Apply, refused: Refused) -> None:
-    text = """\
-    apiVersion: sources.knative.dev/v1alpha1
-    kind: GitHubSource
-    metadata: {name: g}
-    spec:
-      ownerAndRepository: a/b
-      eventTypes: [push]
-      secretToken: {secretKeyRef: {name: s, key: token}}
-      sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: b}}
-      ceOverrides: {extensions: {team: x}}
-    """
-    assert apply(text).objects[0].kind.plural == "githubsources"
-    [fault] = refused(text.replace("team: x", "type: x"))
+    assert apply(GITHUB).objects[0].kind.plural == "githubsources"
+    [fault] = refused(GITHUB.replace("team: x", "type: x"))
     assert (fault.field, fault.line) == ("spec.ceOverrides.extensions.type", 9)
     assert "must not override" in fault.reason
-    [fault] = refused(text.replace("key: token", "kei: token, key: a"))
+    [fault] = refused(GITHUB.replace("key: token", "kei: token, key: a"))
     assert fault.field == "spec.secretToken.secretKeyRef.kei"
     assert "did you mean 'key'?" in fault.reason
-    [fault] = refused(text.replace("key: token", "key: ../x"))
+    [fault] = refused(GITHUB.replace("key: token", "key: ../x"))
     assert (fault.field, fault.reason) == ("spec.secretToken.secretKeyRef.key", f"invalid key name: {KEY_RULE}")
