@@ -18,7 +18,7 @@ from eventing.resources.validate import validate
 from tests.fuzz import answers, manifests
 from tests.fuzz.event_reader import Read, Refused, key, read_message
 from tests.fuzz.model import MAX_BODY
-from tests.fuzz.session import make
+from tests.fuzz.session import Session, make
 from tests.fuzz.wire import Broken, Message, Partial, read_answer
 
 _LIMITS = ServerLimits(max_body=MAX_BODY, max_connections=16)
@@ -33,9 +33,9 @@ def requests(seed: int, number: int) -> list[Problem]:
     rng = random.Random(f"cuts {seed}/{number}")
     runs = [_parse(_cut(rng, session.data, count)) for count in (0, 1, 7)]
     problems: list[Problem] = []
-    if any(run != runs[0] for run in runs):
-        problems.append(f"another reading when cut: {[(len(found), why) for found, why in runs]}")
     found, why = runs[0]
+    if any(run != runs[0] for run in runs) and not _of_several_faults(session, runs):
+        problems.append(f"another reading when cut: {[(len(run_found), run_why) for run_found, run_why in runs]}")
     wanted = [(message.method, message.headers, message.body, not message.last) for message in session.stream.messages]
     if found != wanted:
         problems.append(f"{len(found)} requests ({why}), not {len(wanted)} ({session.stream.stop} {session.stream.why})")
@@ -47,6 +47,20 @@ def requests(seed: int, number: int) -> list[Problem]:
 
 
 _Parsed = list[tuple[bytes, list[tuple[bytes, bytes]], bytes, bool]]
+
+
+def _of_several_faults(session: Session, runs: list[tuple[_Parsed, str]]) -> bool:
+    """Whether the readings differ only in which of several faults is told. llhttp hands over a header, or a part of one, when it
+    has seen what follows it or when a piece ends: so a fault there is found before one behind it only where there is a cut
+    between them. Byte by byte the first is always found."""
+    if session.spoilt < 2:
+        return False
+    found, why = runs[0]
+    first = _parse([session.data[place : place + 1] for place in range(len(session.data))])
+    told = {why, first[1]}
+    return all(run_found == found for run_found, _ in (*runs, first)) and all(
+        run_why in told and run_why.isdigit() for _, run_why in runs
+    )
 
 
 def _parse(pieces: list[bytes]) -> tuple[_Parsed, str]:

@@ -39,12 +39,14 @@ class Ending(Enum):
 
 @dataclass(slots=True)
 class Session:
-    """``pieces``: what is sent at a time. ``stream``: what a strict reader makes of all of them."""
+    """``pieces``: what is sent at a time. ``stream``: what a strict reader makes of all of them. ``spoilt``: how many times
+    something was changed in good requests."""
 
     number: int
     pieces: list[bytes]
     ending: Ending
     stream: Stream
+    spoilt: int
 
     @property
     def data(self) -> bytes:
@@ -54,14 +56,17 @@ class Session:
 def make(seed: int, number: int, *, silent: bool = True) -> Session:
     """``silent``: whether some are left to the time-outs of the server."""
     rng = random.Random(f"{seed}/{number}")
-    whole = [_request(rng, f"{number}-{index}") for index in range(rng.choice((1, 1, 1, 2, 2, 3, 5, 9)))]
+    made = [_request(rng, f"{number}-{index}") for index in range(rng.choice((1, 1, 1, 2, 2, 3, 5, 9)))]
+    whole, spoilt = [data for data, _ in made], sum(times for _, times in made)
     if rng.random() < 0.08:
+        spoilt += 1
         whole.insert(rng.randrange(len(whole) + 1), rng.choice((*_GARBAGE, rng.randbytes(rng.choice((1, 30, 3000))))))
     data = b"".join(whole)
     broken = rng.random()
     if broken < 0.15:
         for _ in range(rng.choice((1, 1, 2, 5))):
             data = scramble(rng, data)
+            spoilt += 1
     stream = read_requests(data, MAX_BODY)
     which = rng.random()
     ending = Ending.HALF
@@ -70,10 +75,10 @@ def make(seed: int, number: int, *, silent: bool = True) -> Session:
     elif which < 0.051 and silent:
         ending = Ending.SILENT
     elif which < 0.25 and broken >= 0.15:
-        return Session(number, [piece for piece in whole if piece], Ending.STEPS, stream)
+        return Session(number, [piece for piece in whole if piece], Ending.STEPS, stream, spoilt)
     elif which > 0.75 and not stream.patient:
         ending = Ending.PROMPT
-    return Session(number, _cut(rng, data), ending, stream)
+    return Session(number, _cut(rng, data), ending, stream, spoilt)
 
 
 def _cut(rng: random.Random, data: bytes) -> list[bytes]:
@@ -84,13 +89,14 @@ def _cut(rng: random.Random, data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(borders)]
 
 
-def _request(rng: random.Random, id_: str) -> bytes:
+def _request(rng: random.Random, id_: str) -> tuple[bytes, int]:
+    """A request and how many times it was spoilt."""
     made = plan(rng, id_)
     which = rng.random()
-    if which > 0.45:
-        for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 3, 6))):
-            spoil(rng, made)
-    return render(rng, made)
+    times = rng.choice((1, 1, 1, 1, 2, 2, 3, 6)) if which > 0.45 else 0
+    for _ in range(times):
+        spoil(rng, made)
+    return render(rng, made), times
 
 
 def render(rng: random.Random, made: Plan) -> bytes:

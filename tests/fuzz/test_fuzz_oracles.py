@@ -36,7 +36,7 @@ def judged(sent: bytes, received: bytes, ended: str = "closed") -> list[str]:
     """The kinds of findings; what is accepted is delivered as it should be."""
     findings = Findings(1, silent)
     ledger = Ledger(findings)
-    session = Session(0, [sent], Ending.HALF, read_requests(sent, 1000))
+    session = Session(0, [sent], Ending.HALF, read_requests(sent, 1000), 0)
     Oracle(findings, ledger).judge(session, Outcome(received, ended))
     return list(findings.kinds)
 
@@ -157,5 +157,5 @@ async def test_an_answer_that_comes_only_after_the_clients_end_is_late(
     monkeypatch.setattr(sender, "PROMPT_BOUND", 0.3)
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        outcome = await sender.play(port, Session(0, [GOOD], ending, read_requests(GOOD, 1000)))
+        outcome = await sender.play(port, Session(0, [GOOD], ending, read_requests(GOOD, 1000), 0))
     assert outcome.ended == ended
