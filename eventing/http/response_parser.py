@@ -108,13 +108,14 @@ class ResponseParser:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name, value = name.lower(), value.strip()
+        name, written, value = name.lower(), value, value.strip()
         if self._status:
             return  # a trailer, or a header of something that follows the answer
         if name == b"content-length":
             self._length = content_length(value)
         elif name == b"transfer-encoding":
-            if value.lower() != b"chunked" or self._length == _CHUNKED:  # not even chunked twice (RFC 9112, 7)
+            # Not even chunked twice (RFC 9112, 7). llhttp sees no coding before a tab, and would read up to the connection's end.
+            if written.rstrip(b" ").lstrip().lower() != b"chunked" or self._length == _CHUNKED:
                 self._refuse(AnswerMalformed("the answer has a Transfer-Encoding other than chunked"))
             self._length = _CHUNKED
         elif name == b"connection":

@@ -14,6 +14,8 @@ Headers = list[tuple[bytes, bytes]]
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _START = re.compile(rb"(" + TOKEN + rb") +([\x21\x22\x24-\x7e]+) +HTTP/(\d)\.(\d)")
 """More than one space is what a recipient may bear (RFC 9112, 3), and llhttp does."""
+_ABSOLUTE = re.compile(rb"[A-Za-z]+://(?![^/?]*@@)[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?].*)?")
+"""Schemes and hosts as llhttp has them, which RFC 9112, 3.2.2 is wider in and less strict; nobody sends such a target."""
 _FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [\t\x20-\x7e]*")
 _ANSWERED = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
@@ -164,7 +166,10 @@ def _fields(data: bytes, place: int) -> tuple[Headers, int]:
         match = _FIELD.fullmatch(line)
         if match is None:
             raise Broken("no header line")
-        headers.append((match[1].lower(), match[2].strip(b" \t")))
+        name, value = match[1].lower(), match[2].strip(b" \t")
+        if name == b"transfer-encoding" and b"\t" in match[2][match[2].rfind(value) + len(value) :]:
+            raise Broken("a tab behind a transfer coding")  # white space to RFC 9110, 5.6.3, but not to llhttp
+        headers.append((name, value))
 
 
 def _request(data: bytes, place: int, max_body: int, max_header: int) -> tuple[Message, int]:
@@ -179,7 +184,7 @@ def _request(data: bytes, place: int, max_body: int, max_header: int) -> tuple[M
         raise Broken("an unknown method")
     if len(target) > MAX_URL:
         raise Broken("the target is too long")
-    if target[:1] != b"/" and target != b"*" and b"://" not in target:
+    if target[:1] != b"/" and target != b"*" and _ABSOLUTE.fullmatch(target) is None:
         raise Broken("no target")
     headers, place = _fields(data, place)
     sizes = [len(name) + len(value) + 4 for name, value in headers]
