@@ -245,6 +245,8 @@ class RequestParser:
         request = self._request
         assert request is not None
         request.body = self._body if self._pieces is None else b"".join(self._pieces)
+        if self._length < 0 and not self._parser.should_keep_alive():
+            self._keep_alive = False  # so said the head or a trailer, which llhttp heeds too: it takes no further request
         incoming = Incoming(request, self._keep_alive, self._http10, max(self._raw, len(request.body)))
         if not self._keep_alive:
             self.ended = True

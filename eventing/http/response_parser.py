@@ -169,6 +169,8 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if self._status and self.response is None:
+            if self._length == _CHUNKED and not self._parser.should_keep_alive():
+                self.reusable = False  # so said a trailer, which llhttp heeds: it takes no further answer
             self._complete()
 
     # ---------------------------------------------------------------------------------------------------------------------

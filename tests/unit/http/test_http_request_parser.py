@@ -77,6 +77,19 @@ def test_trailers_are_neither_headers_nor_framing() -> None:
 
 
 @pytest.mark.requirement("I19")
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+def test_close_in_a_trailer_ends_the_requests(upgrade: bytes) -> None:
+    """It has no business there, but the parser below heeds it: what follows is nobody's, rather than refused."""
+    last = (
+        b"POST / HTTP/1.1\r\nHost: a\r\n"
+        + upgrade
+        + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nConnection: close\r\n\r\n"
+    )
+    for cut in (0, 1, 7):
+        (incoming,) = parse(last + SIMPLE, cut=cut)
+        assert (incoming.request.body, incoming.keep_alive) == (b"x", False)
+
+
 @pytest.mark.requirement("I19")
 @pytest.mark.parametrize("body", [b"", b"hello"])
 def test_close_ends_the_requests_though_http_1_0_also_says_keep_alive(body: bytes) -> None:

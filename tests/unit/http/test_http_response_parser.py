@@ -44,6 +44,17 @@ def test_every_split_gives_the_same_answer(wire: bytes) -> None:
     assert feed(wire, cut=1).response == whole.response
 
 
+@pytest.mark.parametrize("trailer", [b"Connection: close", b"Connection: x, close", b"Transfer-Encoding: x"])
+def test_a_connection_is_not_used_again_after_a_trailer_that_ends_it(trailer: bytes) -> None:
+    """The parser below takes nothing behind such an answer: a good second one would count as malformed."""
+    wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n" + trailer + b"\r\n\r\n"
+    for cut in (0, 1):
+        parser = feed(wire, cut=cut)
+        assert parser.response is not None
+        assert parser.response.body == b"x"
+        assert not parser.reusable
+
+
 def test_a_fault_of_ours_is_told_and_retried() -> None:
     class Broken(ResponseParser):
         def on_body(self, data: bytes) -> None:
