@@ -21,6 +21,7 @@ class DeadLetterCount:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._letters: dict[str, int] = {}
+        self._doubtful = asyncio.Event()
 
     def has_room(self) -> bool:
         return self._bytes < self._max_bytes
@@ -29,8 +30,11 @@ class DeadLetterCount:
         """Letters of one trigger."""
         return self._letters.get(trigger, 0)
 
-    def stored(self, letter: DeadLetter) -> None:
-        """This letter entered the store."""
+    def stored(self, letter: DeadLetter, *, new: bool) -> None:
+        """This letter is in the store. Not ``new``: an earlier settlement brought it, whose outcome may be unknown here."""
+        if not new:
+            self._doubtful.set()
+            return
         self._bytes += letter.size
         self._letters[letter.trigger] = self._letters.get(letter.trigger, 0) + 1
 
@@ -42,6 +46,8 @@ class DeadLetterCount:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._doubtful.wait(), EVERY)
+            self._doubtful.clear()
             with contextlib.suppress(ChannelUnavailable):  # asked again the next time
                 await self.count()

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from eventing.dispatch.lane import DeliveryLane
 from eventing.dispatch.window import Window
 from eventing.dispatch.work import Flight
 from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
-from eventing.ports.records import DeadLetter, EntryKey, EntryResult, Settlement
+from eventing.ports.records import DeadLetter, EntryResult, Settled, Settlement
 from eventing.telemetry.logs import Log
 
 MAX_RESULTS = 512
 MAX_HANDOVERS = 2048
 """Of one settlement, about: an event that a thousand triggers wait for must not hold up the appends of all brokers."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
+
+
+class DeadStored(Protocol):
+    """``new``: whether this settlement brought the letter into the store."""
+
+    def __call__(self, letter: DeadLetter, *, new: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,10 @@ class Settler:
     waits first. While a settlement fails nothing more may be claimed: what was delivered and not settled is repeated after a
     crash, and a lease may lapse before its result gets through.
 
-    ``name``: the broker's, for the log. ``dead_stored``: told of each letter that entered the built-in store.
+    ``name``: the broker's, for the log. ``dead_stored``: told of each letter that is in the built-in store now.
     """
 
-    def __init__(
-        self, channel: Channel, broker: str, name: str, window: Window, log: Log, *, dead_stored: Callable[[DeadLetter], None]
-    ) -> None:
+    def __init__(self, channel: Channel, broker: str, name: str, window: Window, log: Log, *, dead_stored: DeadStored) -> None:
         self._channel = channel
         self._broker = broker
         self._name = name
@@ -160,18 +165,17 @@ class Settler:
         self._results -= len(results)
         self._bytes -= sum(item.weight for item in results)
         self._judge()
-        self._book(flights, results, settled.lost)
+        self._book(flights, results, settled)
 
-    def _book(self, flights: Sequence[Flight], results: Sequence[Result], lost: frozenset[EntryKey]) -> None:
+    def _book(self, flights: Sequence[Flight], results: Sequence[Result], settled: Settled) -> None:
         for flight in flights:
             self._window.leave(flight.size)
             for entry, lane in flight.handovers:
                 lane.entered(flight.event_size, None if entry.lease is not None else entry.due)
-            for letter in flight.dead:
-                self._dead_stored(letter)
+            self._buried(flight.dead, settled)
             flight.release()
         for item in results:
-            if item.result.key in lost:
+            if item.result.key in settled.lost:
                 # Whoever holds the lease now settles it; this process learns of it again through the backlog's states.
                 item.lane.refresh()
                 continue
@@ -185,5 +189,8 @@ class Settler:
                 assert then is not None
                 item.lane.left(item.size)
                 item.to.entered(item.size, then.due)
-            for letter in item.result.dead:
-                self._dead_stored(letter)
+            self._buried(item.result.dead, settled)
+
+    def _buried(self, letters: Sequence[DeadLetter], settled: Settled) -> None:
+        for letter in letters:
+            self._dead_stored(letter, new=(letter.trigger, letter.position) not in settled.known)

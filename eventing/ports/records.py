@@ -193,9 +193,12 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a settlement could not apply: results whose lease was no longer held (someone else has the entry)."""
+    """What a settlement did not change. ``lost``: results whose lease was no longer held (someone else has the entry).
+    ``known``: dead letters, as (trigger, position), that the store had already: an event above the cursor is read and refused
+    again after a crash."""
 
     lost: frozenset[EntryKey] = field(default_factory=frozenset)
+    known: frozenset[tuple[str, Position]] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True, slots=True)

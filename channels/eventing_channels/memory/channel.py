@@ -119,12 +119,11 @@ class MemoryChannel:
                 lost.add(result.key)
         if replies:
             log.append(replies, self.now())
-        for letter in dead:
-            self._dead.bury(broker, letter)
+        known = frozenset((letter.trigger, letter.position) for letter in dead if not self._dead.bury(broker, letter))
         if settlement.done and settlement.group in log.watermarks:
             log.watermarks[settlement.group].apply(settlement.done)
         log.sweep(self.now() - self._retention)
-        return Settled(frozenset(lost))
+        return Settled(frozenset(lost), known)
 
     async def trim(self, broker: str) -> int:
         return self._log(broker).sweep(self.now() - self._retention)

@@ -23,13 +23,16 @@ class MemoryDeadLetters:
     def bytes(self) -> int:
         return sum(self._bytes.values())
 
-    def bury(self, broker: str, letter: DeadLetter) -> None:
+    def bury(self, broker: str, letter: DeadLetter) -> bool:
+        """Whether it is new."""
         identity = (broker, letter.trigger, letter.position)
-        if identity not in self._known:
-            self._known.add(identity)
-            number = next(self._numbers)
-            self._letters[number] = StoredDeadLetter(number, broker, letter)
-            self._bytes[broker] = self._bytes.get(broker, 0) + letter.size
+        if identity in self._known:
+            return False
+        self._known.add(identity)
+        number = next(self._numbers)
+        self._letters[number] = StoredDeadLetter(number, broker, letter)
+        self._bytes[broker] = self._bytes.get(broker, 0) + letter.size
+        return True
 
     async def count(self, broker: str) -> dict[str, int]:
         self._check_open()

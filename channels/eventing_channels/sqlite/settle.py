@@ -85,12 +85,15 @@ class Settle(Job):
         if replies:
             store(tx, broker, replies)
         tx.fault("settle.replies")
-        for letter in (*self._dead, *(letter for result in applied for letter in result.dead)):
-            _bury(tx, broker.uid, letter)
+        known = [
+            (dead.letter.trigger, dead.letter.position)
+            for dead in (*self._dead, *(dead for result in applied for dead in result.dead))
+            if not _bury(tx, broker.uid, dead)
+        ]
         tx.fault("settle.dead")
         self._move_cursor(tx, broker)
         tx.fault("settle.cursor")
-        return Settled(frozenset(lost))
+        return Settled(frozenset(lost), frozenset(known))
 
     def committed(self) -> None:
         self._applied()
@@ -120,8 +123,8 @@ class Settle(Job):
         tx.undo(lambda: broker.cursors.__setitem__(group, before))
 
 
-def _bury(tx: Transaction, broker: str, encoded: _Dead) -> None:
-    """A copy into the built-in store; the same (trigger, position) again is a no-op."""
+def _bury(tx: Transaction, broker: str, encoded: _Dead) -> bool:
+    """A copy into the built-in store; the same (trigger, position) again is a no-op. Whether it is new."""
     letter = encoded.letter
     size = len(encoded.head) + len(letter.event.data or b"") + len(encoded.failures)
     buried = tx.execute(
@@ -142,6 +145,7 @@ def _bury(tx: Transaction, broker: str, encoded: _Dead) -> None:
     ).rowcount
     if buried:
         count_dead(tx, broker, letter.trigger, 1, size)
+    return bool(buried)
 
 
 def count_dead(tx: Transaction, broker: str, trigger: str, letters: int, size: int) -> None:

@@ -83,6 +83,8 @@ class SettleTests(HasHarness):
         assert first.lost == frozenset()
         assert again.lost == frozenset([entry.key]), "its lease ended with the first"
         assert [(s.trigger, s.entries) for s in await self.channel.backlog.states("a")] == [("u", 1)]
+        assert not first.known
+        assert again.known == {("v", position)}
         assert await self.channel.dead_letters.count("a") == {"v": 1}
         assert [r.event.id for r in await self.read(3)] == ["e0", "e1", "once"]
 

@@ -186,6 +186,12 @@ class Rig:
         assert gauges is not None
         return gauges().window + gauges().lag
 
+    def stored(self, trigger: str) -> int:
+        """Letters of a trigger in the built-in store, as the metrics have them."""
+        gauges = self.metrics.triggers[trigger].gauges
+        assert gauges is not None
+        return gauges().dead_letters
+
     async def idle(self) -> None:
         """Wait until everything is settled: nothing in the window, no entry left, and no slot, lease or byte held by anyone."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dispatch_rig import RETRY_TWICE, Flaky, event, eventually, rig, subscribers
+from dispatch_rig import RETRY_TWICE, Flaky, event, eventually, only, rig, subscribers
 
 from eventing.policy.delivery import DeliveryPolicy
 from eventing.ports.http import Response
@@ -183,3 +183,53 @@ async def test_a_full_dead_letter_store_parks_the_trigger_and_evicts_nothing(tmp
 async def _all_kept(engine: Any, number: int) -> bool:
     stored = await engine.channel.dead_letters.list("b", "one", 100)
     return (await engine.waiting()).get(("one", 0), 0) + len(stored) == number
+
+
+async def test_a_letter_whose_event_is_read_again_is_counted_once(tmp_path: Path) -> None:
+    hangs = asyncio.Event()
+
+    async def hang(_received: object, _times: int) -> Response:
+        await hangs.wait()
+        return Response(204)
+
+    async with subscribers(2) as (slow, refusing), rig(tmp_path, hand_over_after=600.0) as engine:
+        slow.answer = hang  # type: ignore[assignment]
+        refusing.answer = lambda _received, _times: Response(400)
+        engine.trigger("slow", slow.url, only("held"))
+        engine.trigger("refusing", refusing.url, only("refused"))
+        await engine.start()
+        await engine.append(event(0, "held"), *(event(number, "refused") for number in (1, 2, 3)))
+        await eventually(lambda: _letters(engine, 3))
+        await engine.stop()  # the first event holds the cursor, so the three are read once more
+        await engine.start()
+        await refusing.until(lambda: sum(refusing.ids().values()) == 6)
+        hangs.set()
+        await engine.idle()
+        assert await _letters(engine, 3)
+        assert engine.stored("refusing") == 3
+        await engine.append(event(4, "refused"))
+        await eventually(lambda: engine.stored("refusing") == 4)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_letter_whose_settlement_was_repeated_is_counted_once(tmp_path: Path, when: str) -> None:
+    made: list[Flaky] = []
+
+    def wrap(channel: Any) -> Any:
+        made.append(Flaky(channel))
+        made[0].failures = [when]
+        return made[0]
+
+    async with subscribers(1) as (refusing,), rig(tmp_path, wrap=wrap) as engine:
+        refusing.answer = lambda _received, _times: Response(400)
+        engine.trigger("refusing", refusing.url)
+        await engine.start()
+        await engine.append(event(1))
+        await engine.idle()
+        await eventually(lambda: engine.stored("refusing") == 1)
+        assert made[0].calls == 2
+
+
+async def _letters(engine: Any, number: int) -> bool:
+    stored = await engine.channel.dead_letters.list("b", "refusing", 100)
+    return len(stored) == number
