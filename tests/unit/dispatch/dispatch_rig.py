@@ -82,6 +82,22 @@ class Subscriber:
         await self.until(lambda: len(self.ids()) >= number)
 
 
+def once_set(gate: asyncio.Event) -> Callable[[Event, int], Awaitable[Response]]:
+    """An answer of 204, not before the gate is set."""
+
+    async def answer(_event: Event, _times: int) -> Response:
+        await gate.wait()
+        return Response(204)
+
+    return answer
+
+
+async def never(_event: Event, _times: int) -> Response:
+    """No answer."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError
+
+
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait for something that announces itself to nobody."""
     async with asyncio.timeout(PATIENCE):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dispatch_rig import RETRY_TWICE, event, eventually, rig, subscribers, troubled
+from dispatch_rig import RETRY_TWICE, event, eventually, never, once_set, rig, subscribers, troubled
 
 from eventing.dispatch.sender import Attempt, Sender
 from eventing.event import Event
@@ -22,12 +22,8 @@ from eventing.resources.plan import Target
 async def test_a_slow_subscriber_delays_no_other_and_gets_everything_once(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
-    async def wait(_received: object, _times: int) -> Response:
-        await gate.wait()
-        return Response(204)
-
     async with subscribers(2) as (slow, quick), rig(tmp_path, window=32) as engine:
-        slow.answer = wait  # type: ignore[assignment]
+        slow.answer = once_set(gate)
         engine.trigger("slow", slow.url, max_in_flight=4)
         engine.trigger("quick", quick.url)
         await engine.start()
@@ -145,14 +141,10 @@ async def test_a_paused_trigger_keeps_its_events_and_goes_on(tmp_path: Path) -> 
 async def test_memory_is_shared_out_in_bytes(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
-    async def wait(_received: object, _times: int) -> Response:
-        await gate.wait()
-        return Response(204)
-
     mib = 1024 * 1024
     big = event(0)
     async with subscribers(2) as (slow, quick), rig(tmp_path, memory_bytes=8 * mib, largest=2 * mib) as engine:
-        slow.answer = wait  # type: ignore[assignment]
+        slow.answer = once_set(gate)
         engine.trigger("slow", slow.url)
         engine.trigger("quick", quick.url)
         await engine.start()
@@ -251,10 +243,6 @@ async def test_places_in_the_schedule_do_not_pile_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["done", "expired", "put back", "no sink", "cut off", "given up"])
 async def test_slots_bytes_and_leases_are_given_back_on_every_path(tmp_path: Path, path: str) -> None:
-    async def hang(_received: object, _times: int) -> Response:
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError
-
     async with subscribers(2) as (one, dead), rig(tmp_path, hand_over_after=0.02) as engine:
         policy, sink, extensions = RETRY_TWICE, None, {}
         if path == "expired":
@@ -267,7 +255,7 @@ async def test_slots_bytes_and_leases_are_given_back_on_every_path(tmp_path: Pat
             sink = Target(dead.url)
             policy = DeliveryPolicy(retry=2 if path == "given up" else 1000, delay=0.01)
         elif path == "cut off":
-            one.answer = hang  # type: ignore[assignment]
+            one.answer = never
         engine.trigger("one", one.url, policy=policy, dead_letter=sink, max_in_flight=2)
         await engine.start()
         await engine.append(*(event(number, **extensions) for number in range(5)))

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dispatch_rig import RETRY_TWICE, Rig, event, eventually, only, rig, subscribers, troubled
+from dispatch_rig import RETRY_TWICE, Rig, event, eventually, once_set, only, rig, subscribers, troubled
 
 from eventing.bindings import http as binding
 from eventing.dispatch import backlog as backlog_module
@@ -273,13 +273,9 @@ async def test_a_drain_keeps_its_time_though_nothing_can_be_settled(tmp_path: Pa
 async def test_no_entry_is_claimed_once_the_drain_began(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
-    async def wait(_received: object, _times: int) -> Response:
-        await gate.wait()
-        return Response(204)
-
     channels, wrap = troubled()
     async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
-        one.answer = wait  # type: ignore[assignment]
+        one.answer = once_set(gate)
         engine.trigger("one", one.url, paused=True, max_in_flight=8)
         await engine.start()
         await engine.append(*(event(number) for number in range(20)))
@@ -346,13 +342,9 @@ async def test_a_full_store_is_not_overrun_by_dead_letters_without_a_sink(tmp_pa
 async def test_what_is_owed_to_a_dead_letter_sink_is_bounded(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
-    async def hang(_received: object, _times: int) -> Response:
-        await gate.wait()
-        return Response(204)
-
     async with subscribers(2) as (one, dead), rig(tmp_path, backlog_bytes=1000) as engine:
         one.answer = lambda _received, _times: Response(400)
-        dead.answer = hang  # type: ignore[assignment]
+        dead.answer = once_set(gate)
         engine.trigger("one", one.url, policy=RETRY_TWICE, dead_letter=Target(dead.url), max_in_flight=2)
         await engine.start()
         for number in range(60):
