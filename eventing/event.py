@@ -23,14 +23,16 @@ class Event:
     The constructor does not validate: `eventing.bindings` does, once, where an event enters.
     """
 
-    __slots__ = ("_attributes", "data")
+    __slots__ = ("_attributes", "_size", "data")
 
     _attributes: dict[str, AttributeValue]
+    _size: int
     data: bytes | None
 
     def __init__(self, attributes: Mapping[str, AttributeValue], data: bytes | None = None) -> None:
         _set_attributes(self, dict(attributes))
         _set_data(self, data)
+        _set_size(self, 0)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Event is immutable, {name!r} can't be set")
@@ -87,9 +89,15 @@ class Event:
     @property
     def size(self) -> int:
         """Approximate bytes this event holds in memory and on the wire: attributes and data."""
-        total = len(self.data) if self.data is not None else 0
-        for name, value in self._attributes.items():
-            total += len(name) + (len(value) if type(value) is str else 11) + 8
+        total = self._size
+        if not total:
+            attributes = self._attributes
+            total = 1 + sum(map(len, attributes)) + 8 * len(attributes)
+            for value in attributes.values():
+                total += len(value) if type(value) is str else 11
+            if self.data is not None:
+                total += len(self.data)
+            _set_size(self, total)
         return total
 
     def replace(self, **changes: AttributeValue | None) -> Event:
@@ -124,6 +132,7 @@ class Event:
 
 # The slots' own setters: the class refuses assignment, and object.__setattr__ costs three times as much.
 _set_attributes = Event.__dict__["_attributes"].__set__
+_set_size = Event.__dict__["_size"].__set__
 _set_data = Event.__dict__["data"].__set__
 
 

@@ -6,34 +6,58 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from eventing.bindings import http as binding
 from eventing.dispatch import hops as hop_count
-from eventing.errors import ChannelError, ChannelFull, EventTooLarge, InvalidEvent
+from eventing.errors import ChannelClosed, ChannelError, ChannelFull, ChannelUnavailable, EventTooLarge, InvalidEvent
 from eventing.policy.pass_through import passed
 from eventing.ports.channel import Channel
-from eventing.ports.http import Handler, Request, Response
+from eventing.ports.http import ACCEPTED, Handler, Pending, Request, Response
 from eventing.ports.records import MAX_HOPS, NewRecord, Position
 from eventing.resources.plan import BrokerPlan
 from eventing.telemetry.handles import BrokerMetrics
 from eventing.telemetry.metrics import Metrics
 
 RETRY_AFTER = b"1"
-ACCEPTED = Response(202)
+TOGETHER = 64
+"""Events of small requests that are appended in one call at most."""
+LARGE = 65_536
+"""Bytes of a request's body from which it waits for no other."""
+
+
+_OF_ALL = (ChannelUnavailable, ChannelClosed, KeyError)
+"""Errors that no single request of several is the cause of, but for `ChannelFull`."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request whose events are not stored yet."""
+
+    request: Request
+    records: list[NewRecord]
+    answer: Pending
 
 
 class BrokerIngress:
-    """Takes events for one broker. A 2xx means stored (guarantee 1); the future of the append is the answer's."""
+    """Takes events for one broker. A 2xx means stored (guarantee 1).
 
-    __slots__ = ("_channel", "_metrics", "_uid")
+    Requests that arrive in one round of the event loop are appended together, up to `TOGETHER` events: one call and one
+    future for all of them. What fails together for a reason that may lie in one of them is tried again one by one.
+    """
+
+    __slots__ = ("_channel", "_loop", "_metrics", "_records", "_uid", "_waiting")
 
     def __init__(self, channel: Channel, uid: str, metrics: BrokerMetrics) -> None:
         self._channel = channel
         self._uid = uid
         self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[_Waiting] = []
+        self._records: list[NewRecord] = []
 
-    def handle(self, request: Request) -> Response | Awaitable[Response]:
+    def handle(self, request: Request) -> Response | Pending:
         if request.method != "POST":
             return other_method(request)
         try:
@@ -48,40 +72,60 @@ class BrokerIngress:
             return ACCEPTED
         hops, headers = hop_count.read(request), passed(request.headers)
         records = [NewRecord(event, hop_count.left(event, hops), headers) for event in events]
-        if min([record.hops for record in records]) <= 0:
-            self._metrics.refuse("hop_limit", len(events))
-            if hops <= 0:
-                return refusal(
-                    request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"
-                )
-            return refusal(request, 400, _spent(records), attribute=hop_count.KNATIVE, rule="hop limit")
-        began = time.monotonic()
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-
-        def stored(future: asyncio.Future[Sequence[Position]]) -> None:
-            try:
-                response = self._stored(future, len(events), began, request)
-            except Exception as error:  # noqa: BLE001 - a fault of ours: the server answers 500 and logs it
-                if not answer.done():
-                    answer.set_exception(error)
-                return
-            if not answer.done():
-                answer.set_result(response)
-
-        self._channel.append(self._uid, records).add_done_callback(stored)
+        for record in records:
+            if record.hops <= 0:
+                return self._circle(request, hops, records)
+        answer = Pending()
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(_Waiting(request, records, answer))
+        self._records += records
+        if len(self._records) >= TOGETHER or len(request.body) >= LARGE:
+            self._flush()
         return answer
 
-    def _stored(self, future: asyncio.Future[Sequence[Position]], events: int, began: float, request: Request) -> Response:
-        error = future.exception() if not future.cancelled() else ChannelError("the write was cancelled")
-        if error is None:
-            self._metrics.accepted += events
-            self._metrics.observe_append(time.monotonic() - began)
-            return ACCEPTED
-        self._metrics.refuse("full" if isinstance(error, ChannelFull) else "unavailable", events)
+    def _circle(self, request: Request, hops: int, records: Sequence[NewRecord]) -> Response:
+        self._metrics.refuse("hop_limit", len(records))
+        if hops <= 0:
+            return refusal(
+                request, 400, f"the event went through {MAX_HOPS} brokers: it goes round in a circle", rule="hop limit"
+            )
+        return refusal(request, 400, _spent(records), attribute=hop_count.KNATIVE, rule="hop limit")
+
+    def _flush(self) -> None:
+        """Append what waits."""
+        waiting, records = self._waiting, self._records
+        if waiting:
+            self._waiting, self._records = [], []
+            self._append(waiting, records)
+
+    def _append(self, waiting: list[_Waiting], records: list[NewRecord]) -> None:
+        began = time.monotonic()
+
+        def stored(future: asyncio.Future[Sequence[Position]]) -> None:
+            error = future.exception() if not future.cancelled() else ChannelError("the write was cancelled")
+            if error is None:
+                self._metrics.accepted += len(records)
+                self._metrics.observe_append(time.monotonic() - began, len(waiting))
+            elif len(waiting) > 1 and (isinstance(error, ChannelFull) or not isinstance(error, _OF_ALL)):
+                # Too much together, or one of them is at fault. Nothing was stored: an append is all or nothing.
+                for one in waiting:
+                    self._append([one], one.records)
+                return
+            for one in waiting:
+                try:
+                    one.answer.answer(ACCEPTED if error is None else self._failed(error, one))
+                except Exception as fault:  # noqa: BLE001 - one that can't be answered must not keep the others from theirs
+                    self._loop.call_exception_handler({"message": "a request was not answered", "exception": fault})
+
+        self._channel.append(self._uid, records).add_done_callback(stored)
+
+    def _failed(self, error: BaseException, one: _Waiting) -> Response | BaseException:
+        self._metrics.refuse("full" if isinstance(error, ChannelFull) else "unavailable", len(one.records))
         if not isinstance(error, ChannelError | KeyError):
-            raise error
+            return error  # a fault of ours: the server answers 500 and logs it
         reason = "the broker was removed" if isinstance(error, KeyError) else str(error)
-        return refusal(request, 503, f"not stored: {reason}", retry_after=RETRY_AFTER)
+        return refusal(one.request, 503, f"not stored: {reason}", retry_after=RETRY_AFTER)
 
 
 class Ingress:

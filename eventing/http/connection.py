@@ -13,7 +13,7 @@ from typing import cast
 from eventing.http.refusal import Refusal
 from eventing.http.request_parser import SLICE, Incoming, RequestParser
 from eventing.http.state import ServerState
-from eventing.ports.http import Response
+from eventing.ports.http import Pending, Response
 
 _READ_AHEAD = 256 * 1024
 """Bytes of requests waiting behind the request being answered before reading stops."""
@@ -264,7 +264,9 @@ class ServerConnection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - any fault of a handler is a 500 and a log line
             self._answer(self._failed(error))
             return
-        if type(result) is Response:
+        if type(result) is Pending:
+            result.then(self._late)
+        elif type(result) is Response:
             self._answer(result)
         elif asyncio.isfuture(result):
             if result.done():
@@ -276,6 +278,10 @@ class ServerConnection(asyncio.Protocol):
             state.tasks.add(task)
             task.add_done_callback(state.tasks.discard)
             task.add_done_callback(self._completed)
+
+    def _late(self, result: Response | BaseException) -> None:
+        self._answer(result if type(result) is Response else self._failed(cast(BaseException, result)))
+        self._advance()
 
     def _completed(self, future: asyncio.Future[Response]) -> None:
         self._answer(self._result(future))
@@ -311,7 +317,7 @@ class ServerConnection(asyncio.Protocol):
         connection = b"connection: close\r\n" if last else b"connection: keep-alive\r\n" if incoming.http10 else b""
         head = incoming.request.method == "HEAD"
         try:
-            data = state.writer.write(response, date=state.date, connection=connection, head=head)
+            data = state.write(response, connection, head=head)
         except (ValueError, TypeError, AttributeError) as error:
             data = state.writer.write(self._failed(error), date=state.date, connection=connection, head=head)
         self._current = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eventing.http.limits import ServerLimits
 from eventing.http.log import Log
 from eventing.http.serialise import ResponseWriter
-from eventing.ports.http import Handler
+from eventing.ports.http import ACCEPTED, Handler, Response
 
 if TYPE_CHECKING:
     from eventing.http.connection import ServerConnection
@@ -23,6 +23,7 @@ class ServerState:
 
     __slots__ = (
         "_quiet",
+        "_written",
         "connections",
         "date",
         "draining",
@@ -50,11 +51,23 @@ class ServerState:
         self.writer = ResponseWriter()
         self._quiet: asyncio.Future[None] | None = None
         self.date = b""
+        self._written: dict[bytes, bytes] = {}
         self.tick()
 
     def tick(self) -> None:
         """Renew the Date header; called at least once a second."""
         self.date = b"date: " + formatdate(time.time(), usegmt=True).encode() + b"\r\n"
+        self._written.clear()
+
+    def write(self, response: Response, connection: bytes, *, head: bool) -> bytes:
+        """The answer's bytes. Raises what `ResponseWriter.write` raises. Those of `ACCEPTED`, which answers almost every
+        request, are kept until the date changes."""
+        if response is ACCEPTED and not head:
+            written = self._written.get(connection)
+            if written is None:
+                written = self._written[connection] = self.writer.write(response, date=self.date, connection=connection)
+            return written
+        return self.writer.write(response, date=self.date, connection=connection, head=head)
 
     def refused(self, reason: str) -> None:
         if self.on_refused is not None:

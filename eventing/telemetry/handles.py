@@ -83,8 +83,8 @@ class BrokerMetrics:
         """``reason``: one of `names.REFUSED`."""
         self.refused.add(reason, amount)
 
-    def observe_append(self, seconds: float) -> None:
-        self.append_duration.observe(seconds)
+    def observe_append(self, seconds: float, requests: int = 1) -> None:
+        self.append_duration.observe(seconds, requests)
 
     def absorb(self, other: BrokerMetrics) -> None:
         self.accepted += other.accepted

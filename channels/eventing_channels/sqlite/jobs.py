@@ -8,10 +8,17 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from typing import Any, ClassVar
 
 from eventing.errors import ChannelFull, ChannelUnavailable
 from eventing_channels.sqlite.transaction import Transaction
+
+LAZY = 0.01
+"""Seconds that a job which nobody waits for may be put off, to share the commit of the next that is urgent."""
+
+ENOUGH = 64
+"""Appends for which a commit needs no more company."""
 
 BATCH_JOBS = 1024
 BATCH_BYTES = 8 << 20
@@ -21,12 +28,14 @@ MAX_JOBS = 65_536
 class Job(ABC):
     """``future`` belongs to the event loop; the writer thread sets ``outcome`` or ``error`` and hands the job back.
 
-    ``writes``: it needs the write transaction. Others run between transactions and see only what is committed.
+    ``writes``: it needs the write transaction. Others run between transactions and see only what is committed. ``lazy``: it
+    may wait `LAZY` seconds for others.
     """
 
     __slots__ = ("error", "future", "handed_back", "outcome", "queued", "size")
     writes: ClassVar[bool] = True
     is_append: ClassVar[bool] = False
+    lazy: bool = False
 
     def __init__(self, future: asyncio.Future[Any], size: int = 0) -> None:
         self.future = future
@@ -68,6 +77,8 @@ class JobQueue:
         self._appends: deque[Job] = deque()
         self._others: deque[Job] = deque()
         self._condition = threading.Condition(threading.Lock())
+        self._urgent = 0
+        self._lazy_until = inf
         self._idle = False
         self._poked = False
         self._closed = False
@@ -86,20 +97,35 @@ class JobQueue:
                 if len(self._others) >= MAX_JOBS:
                     raise ChannelUnavailable(f"{MAX_JOBS} requests wait already")
                 self._others.append(job)
+                if not job.lazy:
+                    self._urgent += 1
+                elif self._lazy_until == inf:
+                    self._lazy_until = job.queued + LAZY
+                else:
+                    return
             if self._idle:
                 self._condition.notify()
 
-    def take(self, timeout: float) -> Sequence[Job]:
-        """What waits, at most a batch; empty after ``timeout`` seconds, or at once after `poke` and `close`."""
+    def take(self, timeout: float, gather_until: float) -> Sequence[Job]:
+        """What waits, at most a batch; empty after ``timeout`` seconds, or at once after `poke` and `close`. Before
+        ``gather_until`` (monotonic) it waits for company, unless there is `ENOUGH`."""
         with self._condition:
-            if not self._appends and not self._others and not self._poked and not self._closed:
-                self._idle = True
-                self._condition.wait(timeout)
-                self._idle = False
+            self._wait(timeout)
+            pause = gather_until - time.monotonic()
+            if pause > 0 and len(self._appends) < ENOUGH and not self._closed:
+                self._condition.release()
+                try:
+                    time.sleep(pause)
+                finally:
+                    self._condition.acquire()
             self._poked = False
             batch: list[Job] = []
-            while self._others and len(batch) < BATCH_JOBS:
-                batch.append(self._others.popleft())
+            if self._urgent or self._closed or self._lazy_until <= time.monotonic():
+                while self._others and len(batch) < BATCH_JOBS:
+                    job = self._others.popleft()
+                    self._urgent -= not job.lazy
+                    batch.append(job)
+                self._lazy_until = self._others[0].queued + LAZY if self._others else inf
             size = 0
             while self._appends and len(batch) < BATCH_JOBS and (not size or size + self._appends[0].size <= BATCH_BYTES):
                 job = self._appends.popleft()
@@ -107,6 +133,16 @@ class JobQueue:
                 batch.append(job)
             self._bytes -= size
             return batch
+
+    def _wait(self, timeout: float) -> None:
+        until = time.monotonic() + timeout
+        while not self._appends and not self._urgent and not self._poked and not self._closed:
+            left = min(until, self._lazy_until) - time.monotonic()
+            if left <= 0:
+                return
+            self._idle = True
+            self._condition.wait(left)
+            self._idle = False
 
     def poke(self) -> None:
         """Wake the writer for its upkeep."""
@@ -130,7 +166,8 @@ class JobQueue:
             jobs = [*self._others, *self._appends]
             self._others.clear()
             self._appends.clear()
-            self._bytes = 0
+            self._bytes = self._urgent = 0
+            self._lazy_until = inf
             return jobs
 
     def oldest_append(self) -> float | None:

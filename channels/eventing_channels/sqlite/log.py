@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from eventing.bindings.storage import encode_head
@@ -16,6 +17,11 @@ from eventing_channels.sqlite.transaction import Refusal, Transaction
 
 Encoded = tuple[NewRecord, bytes, int]
 """An event on its way in, its head, and the bytes it takes in the log."""
+
+_COLUMNS = 5
+_ROWS = 64
+"""Rows of one statement at most. Between two steps of a statement the module lets go of the interpreter, and gets it back only
+when the event loop pauses: many rows in one step cost one such wait instead of one each."""
 
 ROW_OVERHEAD = 32
 """Bytes counted per event beside head and payload, so that empty events have a size too."""
@@ -33,17 +39,26 @@ def store(tx: Transaction, broker: BrokerBook, encoded: Sequence[Encoded]) -> ra
     """Write events at the end of the log; returns their positions."""
     tx.touch(broker)
     first = broker.last + 1
-    rows = []
+    values: list[Any] = []
     published = tx.published.setdefault(broker.uid, [])
-    position = broker.last
+    position, now, total = broker.last, tx.now, 0
     for record, head, size in encoded:
         position += 1
-        rows.append((position, tx.now, record.hops, head, record.event.data))
-        published.append(Record(position, record.event, record.hops, tx.now, record.headers))
-        broker.bytes += size
+        event, hops = record.event, record.hops
+        values += (position, now, hops, head, event.data)
+        published.append(Record(position, event, hops, now, record.headers))
+        total += size
+    broker.bytes += total
     broker.last = position
-    tx.connection.executemany(f"INSERT INTO log_{broker.number} VALUES(?, ?, ?, ?, ?)", rows)
+    for at in range(0, len(values), _ROWS * _COLUMNS):
+        part = values[at : at + _ROWS * _COLUMNS]
+        tx.connection.execute(_insert(broker.number, len(part) // _COLUMNS), part)
     return range(first, position + 1)
+
+
+@lru_cache(512)
+def _insert(number: int, rows: int) -> str:
+    return f"INSERT INTO log_{number} VALUES" + ",".join(["(?,?,?,?,?)"] * rows)
 
 
 class Append(Job):

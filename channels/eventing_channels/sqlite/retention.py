@@ -51,16 +51,18 @@ def sweep(tx: Transaction, broker: BrokerBook, retention: float, asleep: dict[st
         mark = min(broker.sweepable, broker.swept + limit)
     if mark <= broker.swept:
         return 0
-    deleted = tx.execute(
-        f"DELETE FROM {table} WHERE position > ? AND position <= ?"
+    free = (
+        f"FROM {table} WHERE position > ? AND position <= ?"
         f" AND NOT EXISTS(SELECT 1 FROM backlog WHERE broker = ? AND position = {table}.position)"
-        " RETURNING length(head) + coalesce(length(data), 0)",
-        (broker.swept, mark, broker.number),
-    ).fetchall()
+    )
+    bounds = (broker.swept, mark, broker.number)
+    # Counted first, in one step: returned row by row, each would let go of the interpreter.
+    size = tx.execute(f"SELECT sum(length(head) + coalesce(length(data), 0)) {free}", bounds).fetchone()[0]
+    deleted = tx.execute(f"DELETE {free}", bounds).rowcount
     tx.touch(broker)
     broker.swept = mark
-    broker.bytes -= sum(size for (size,) in deleted) + ROW_OVERHEAD * len(deleted)
-    return len(deleted)
+    broker.bytes -= (size or 0) + ROW_OVERHEAD * deleted
+    return deleted
 
 
 def clear_dropped(tx: Transaction, limit: int = STEP) -> bool:

@@ -41,7 +41,7 @@ class Settle(Job):
     """``cursor``: where the group's cursor goes, None where this process read nothing through the group. ``applied``: told on the
     event loop after the commit, whoever still waits."""
 
-    __slots__ = ("_applied", "_broker", "_cursor", "_dead", "_handovers", "_replies", "_results", "_settlement")
+    __slots__ = ("_applied", "_broker", "_cursor", "_dead", "_handovers", "_replies", "_results", "_settlement", "lazy")
 
     def __init__(
         self,
@@ -53,6 +53,8 @@ class Settle(Job):
     ) -> None:
         super().__init__(future)
         self._broker, self._settlement, self._cursor, self._applied = broker, settlement, cursor, applied
+        # A cursor alone: no event, lease or due time depends on when it moves.
+        self.lazy = not (settlement.handovers or settlement.replies or settlement.dead or settlement.results)
         self._handovers = [entries.encode_entry(entry) for entry in settlement.handovers]
         self._replies = encode(settlement.replies)
         self._dead = _encode_dead(settlement.dead)

@@ -140,7 +140,7 @@ async def test_sweeping_looks_at_each_parked_event_once(tmp_path: Path) -> None:
         assert await channel.trim("a") == 0
         steps = Steps(channel)
         for _ in range(5):
-            assert await channel.trim("a") == 0
+            assert await channel.trim("a") <= 1, "the one event that nothing refers to"
             (position,) = await channel.append("a", [NewRecord(event("x"))])
             await take(reader, 1)
             await channel.settle("a", Settlement([position]))

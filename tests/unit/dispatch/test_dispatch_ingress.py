@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from dispatch_rig import event
+from dispatch_rig import event, eventually
 
 from eventing.bindings import http as binding
 from eventing.dispatch import hops as hop_count
-from eventing.dispatch.ingress import BrokerIngress
+from eventing.dispatch.ingress import TOGETHER, BrokerIngress
 from eventing.errors import ChannelClosed, ChannelFull, ChannelUnavailable
 from eventing.event import Event
-from eventing.ports.http import Request, Response
+from eventing.ports.http import Pending, Request, Response
 from eventing.ports.records import MAX_HOPS
 from eventing.telemetry.metrics import Metrics
 
@@ -80,15 +80,79 @@ async def test_a_fault_of_the_store_reaches_the_server_and_no_client_waits_for_e
     assert metrics.accepted == 0
 
 
-async def test_a_client_that_left_is_no_error() -> None:
+async def test_a_waiter_that_left_is_no_error_and_its_event_counts_as_accepted() -> None:
     metrics = Metrics("test").broker("b", "ns/b")
     pending: list[asyncio.Future[object]] = []
     ingress = BrokerIngress(Refusing(pending.append), "b", metrics)  # type: ignore[arg-type]
-    answer = ingress.handle(post())
-    answer.cancel()  # type: ignore[union-attr]
+    waiter = asyncio.ensure_future(ingress.handle(post()))  # type: ignore[arg-type]
+    await eventually(lambda: bool(pending))
+    waiter.cancel()
     pending[0].set_result([1])
-    await asyncio.sleep(0)
+    await asyncio.wait([waiter])
     assert metrics.accepted == 1
+
+
+class Choosy:
+    """A channel that takes only so many events in one append. ``calls``: how many came in each."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        self.calls: list[int] = []
+        self._most, self._error = most, error
+
+    def append(self, _broker: str, records: Sequence[object]) -> asyncio.Future[object]:
+        self.calls.append(len(records))
+        future = asyncio.get_running_loop().create_future()
+        if len(records) > self._most:
+            future.set_exception(self._error)
+        else:
+            future.set_result(list(range(len(records))))
+        return future
+
+
+async def statuses(ingress: BrokerIngress, requests: int) -> list[int]:
+    answers = [ingress.handle(post()) for _ in range(requests)]
+    return [(await answer).status for answer in answers if not isinstance(answer, Response)]
+
+
+async def test_requests_of_one_round_are_stored_by_one_call() -> None:
+    channel = Choosy(1000, AssertionError())
+    metrics = Metrics("test").broker("b", "ns/b")
+    assert await statuses(BrokerIngress(channel, "b", metrics), 40) == [202] * 40  # type: ignore[arg-type]
+    assert channel.calls == [40]
+    assert metrics.accepted == sum(metrics.append_duration.counts) == 40
+
+
+async def test_a_call_holds_a_bounded_number_of_events() -> None:
+    channel = Choosy(1000, AssertionError())
+    assert await statuses(BrokerIngress(channel, "b", Metrics("test").broker("b", "ns/b")), 150) == [202] * 150  # type: ignore[arg-type]
+    assert channel.calls == [TOGETHER, TOGETHER, 150 - 2 * TOGETHER]
+
+
+@pytest.mark.parametrize("error", [ChannelFull("together they are too many"), ValueError("one of them can't be stored")])
+async def test_what_fails_together_is_tried_one_by_one(error: Exception) -> None:
+    channel = Choosy(1, error)
+    assert await statuses(BrokerIngress(channel, "b", Metrics("test").broker("b", "ns/b")), 3) == [202] * 3  # type: ignore[arg-type]
+    assert channel.calls == [3, 1, 1, 1]
+
+
+@pytest.mark.parametrize("error", [ChannelUnavailable("nobody knows"), ChannelClosed("closed"), KeyError("b")])
+async def test_what_may_be_stored_or_has_no_store_is_not_appended_again(error: Exception) -> None:
+    channel = Choosy(1, error)
+    metrics = Metrics("test").broker("b", "ns/b")
+    assert await statuses(BrokerIngress(channel, "b", metrics), 3) == [503] * 3  # type: ignore[arg-type]
+    assert channel.calls == [3]
+    assert metrics.refused["unavailable"] == 3
+
+
+async def test_a_request_that_cant_be_answered_keeps_no_other_from_its_answer() -> None:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["message"]))
+    ingress = BrokerIngress(Choosy(9, AssertionError()), "b", Metrics("test").broker("b", "ns/b"))  # type: ignore[arg-type]
+    first, second = ingress.handle(post()), ingress.handle(post())
+    assert isinstance(first, Pending)
+    first.then(lambda _result: 1 / 0)  # type: ignore[arg-type,return-value]
+    assert (await second).status == 202  # type: ignore[misc]
+    assert told == ["a request was not answered"]
 
 
 @pytest.mark.requirement("I21")
