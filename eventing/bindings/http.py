@@ -21,6 +21,7 @@ _REQUIRED = frozenset((b"ce-specversion", b"ce-id", b"ce-source", b"ce-type"))
 _HEADER_OF = {
     name: b"ce-" + name.encode() for name in ("specversion", "id", "source", "type", "subject", "time", "dataschema", "schemaurl")
 }
+_LINE_OF = {name: f"{header.decode()}: " for name, header in _HEADER_OF.items()}
 _ATTRIBUTE_OF = {header: name for name, header in _HEADER_OF.items()} | {b"content-type": "datacontenttype"}
 
 _NOT_EXTENSIONS = frozenset(("data", "datacontenttype"))
@@ -91,6 +92,31 @@ def encode_binary(event: Event) -> tuple[list[tuple[bytes, bytes]], bytes]:
     if not (joined.isascii() and joined.isprintable()) or " " in joined or '"' in joined or "%" in joined:
         headers = [(name, value if name == b"content-type" else _percent_encode(value)) for name, value in headers]
     return headers, event.data or b""
+
+
+def encode_lines(event: Event) -> bytes | None:
+    """The headers of `encode_binary` as lines, each ended with CR LF; None where a value has to be percent-encoded. For whoever
+    sends an event on: most need nothing but to be put behind their names."""
+    lines: list[str] = []
+    texts: list[str] = []
+    for name, given in event.items():
+        value = given if type(given) is str else canonical(given)
+        line = _LINE_OF.get(name)
+        if line is None:
+            if name == "datacontenttype":
+                if value != "application/json" and MEDIA_TYPE.fullmatch(value) is None:
+                    return None
+                lines.append(f"content-type: {value}\r\n")
+                continue
+            line = f"{_header_name(name).decode()}: "
+        lines.append(f"{line}{value}\r\n")
+        texts.append(value)
+    joined = "".join(texts)
+    if not (joined.isascii() and joined.isprintable()) or " " in joined or '"' in joined or "%" in joined:
+        return None
+    block = "".join(lines)
+    # A line end within a value would begin another header.
+    return block.encode() if block.isascii() and block.count("\n") == block.count("\r") == len(lines) else None
 
 
 def encode_structured(event: Event) -> tuple[list[tuple[bytes, bytes]], bytes]:

@@ -87,8 +87,9 @@ class BrokerDispatcher:
             monotonic=self._loop.time,
             wall=settings.wall,
             fault=fault,
-            store_has_room=self._dead.has_room,
+            dead=self._dead,
             backlog_bytes=settings.backlog_bytes,
+            spawn=self._spawn,
         )
         self.started = asyncio.Event()
 
@@ -164,8 +165,7 @@ class BrokerDispatcher:
             Gate(plan.max_in_flight or DEFAULT_SLOTS, breaker=_breaker(plan, kind)),
             self._shares,
             metrics,
-            deliver=self._deliverer.deliver,
-            spawn=self._spawn,
+            start=self._deliverer.start,
             stir=self._backlog.stir,
         )
         metrics.gauges = lambda: self._gauges(plan.uid)
@@ -214,6 +214,10 @@ class BrokerDispatcher:
                 tasks.create_task(self._hand_over_late(), name=f"hand over {self._name}")
                 tasks.create_task(self._dead.run(), name=f"dead letters {self._name}")
                 self._reader_task = tasks.create_task(self._read(reader), name=f"read {self._name}")
+                try:
+                    await self._loop.create_future()  # until it is cancelled, or one of the tasks fails
+                finally:
+                    self._deliverer.abort()
         finally:
             # Not before everything that was read is settled: what a closed reader gave out is for the next one.
             self._reader = None
@@ -301,7 +305,9 @@ class BrokerDispatcher:
         at = self._channel.now()
         if lane.bytes + flight.size > self._settings.backlog_bytes and self._dead.has_room():
             # Owed beyond the bound (DATAPATH 9): the newest goes to the dead letters, where a person can bring it back.
-            flight.dead.append(DeadLetter.of(record, lane.plan.uid, "backlog_full", (), 0, at))
+            letter = DeadLetter.of(record, lane.plan.uid, "backlog_full", (), 0, at)
+            self._dead.coming((letter,))
+            flight.dead.append(letter)
             lane.metrics.dead("backlog_full")
             return
         lane.behind = True
@@ -363,7 +369,9 @@ class BrokerDispatcher:
             async with asyncio.timeout(timeout):
                 await self._release(waiting)
                 await self._settler.settled()
-                await self._no_workers.wait()
+                while self._workers or self._deliverer.under_way:
+                    await self._no_workers.wait()
+                    await self._deliverer.quiet()
                 await self._settler.settled()
         except TimeoutError:
             return False

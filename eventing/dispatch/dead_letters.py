@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
@@ -19,19 +20,25 @@ class DeadLetterCount:
         self._channel = channel
         self._broker = broker
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._bytes = self._coming = 0
         self._letters: dict[str, int] = {}
         self._doubtful = asyncio.Event()
 
     def has_room(self) -> bool:
-        return self._bytes < self._max_bytes
+        return self._bytes + self._coming < self._max_bytes
+
+    def coming(self, letters: Iterable[DeadLetter]) -> None:
+        """These are on their way into the store: until `stored` tells what became of them they take room already."""
+        self._coming += sum(letter.size for letter in letters)
 
     def of(self, trigger: str) -> int:
         """Letters of one trigger."""
         return self._letters.get(trigger, 0)
 
     def stored(self, letter: DeadLetter, *, new: bool) -> None:
-        """This letter is in the store. Not ``new``: an earlier settlement brought it, whose outcome may be unknown here."""
+        """This letter is in the store. Not ``new``: an earlier settlement brought it, whose outcome may be unknown here, or its
+        entry was someone else's by now."""
+        self._coming -= letter.size
         if not new:
             self._doubtful.set()
             return

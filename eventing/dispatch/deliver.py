@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from eventing.bindings.dead_letter import with_error
+from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.lane import DeliveryLane
 from eventing.dispatch.sender import Attempt, Encoded, Sender
 from eventing.dispatch.settler import Result, Settler
-from eventing.dispatch.verdict import Verdict, give_up, judge
+from eventing.dispatch.under_way import UnderWay
+from eventing.dispatch.verdict import NOTHING, Verdict, give_up, judge
 from eventing.dispatch.work import Work
 from eventing.errors import ChannelUnavailable
+from eventing.http.client_connection import Answered, ClientConnection
 from eventing.policy.expiry import expired
 from eventing.policy.outcome import Outcome
 from eventing.policy.retry import obeyed
 from eventing.ports.channel import Channel
 from eventing.ports.records import DeadLetter, EntryResult, Failure, Lane, NewEntry
-from eventing.resources.plan import Target, TriggerPlan
+from eventing.resources.plan import Target
 from eventing.telemetry.logs import Log
 
 FAULT_POINTS: tuple[str, ...] = ("deliver.answered",)
@@ -30,8 +34,9 @@ MARGIN = 10.0
 
 
 class Deliverer:
-    """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to; ``store_has_room`` says whether the
-    built-in dead-letter store takes more; ``backlog_bytes``: what may be owed to one lane."""
+    """Shared by all lanes of a broker. ``lane_of`` finds the lane an entry moves to; ``dead``: how full the
+    built-in dead-letter store is; ``backlog_bytes``: what may be owed to one lane; ``spawn`` starts a task that the
+    broker watches."""
 
     def __init__(
         self,
@@ -45,10 +50,14 @@ class Deliverer:
         monotonic: Callable[[], float],
         wall: Callable[[], float],
         fault: Callable[[str], None],
-        store_has_room: Callable[[], bool],
+        dead: DeadLetterCount,
         backlog_bytes: int,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        self._store_has_room = store_has_room
+        self._spawn = spawn
+        self._under_way: set[UnderWay] = set()
+        self._ended: asyncio.Future[None] | None = None
+        self._dead = dead
         self._backlog_bytes = backlog_bytes
         self._sender = sender
         self._broker = broker
@@ -60,38 +69,115 @@ class Deliverer:
         self._wall = wall
         self._fault = fault
 
-    async def deliver(self, work: Work) -> None:
-        """Run one delivery to its end, whatever happens: its event is never lost by it."""
+    # From its slot to its answer.
+
+    def start(self, work: Work) -> None:
+        """Run one delivery to its end, whatever happens: its event is never lost by it. At the end of it `DeliveryLane.ended` is
+        called, it may be from within. Most are sent from here and end in `_answered`; a task is made where there is something to
+        wait for before that."""
         lane = work.lane
         now = self._monotonic()
         if not lane.gate.start(now):
             self._put_back(work, lane.gate.reason(now) or "breaker")
+            lane.ended(work)
             return
-        counted = False
+        event = work.record.event
+        if event.get("expirytime") is not None and expired(event, self._wall()):
+            lane.gate.abandoned()
+            lane.metrics.expired += 1
+            self._end(work, NOTHING)
+            lane.ended(work)
+            return
+        plan = lane.plan
+        target = plan.subscriber if lane.kind is Lane.SUBSCRIBER else plan.dead_letter
+        if target is None:
+            # The sink was taken out of the trigger since: the built-in store is what is left.
+            lane.gate.abandoned()
+            self._finish(work, None, self._without_sink(work))
+            lane.ended(work)
+            return
+        work.running = True
+        timeout = plan.policy.timeout
+        under_way = UnderWay(self, work, plan, target, now)
+        self._under_way.add(under_way)
+        if work.until is None or self._channel.now() + timeout <= work.until:
+            work.deadline = now + timeout
+            if under_way.begin():
+                return
+            self.spawn(under_way.attempt())
+        else:
+            self.spawn(under_way.attempt_leased())
+
+    @property
+    def under_way(self) -> int:
+        """Deliveries that were started and have not ended."""
+        return len(self._under_way)
+
+    async def quiet(self) -> None:
+        """Until no delivery is under way."""
+        while self._under_way:
+            if self._ended is None:
+                self._ended = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._ended)
+
+    def abort(self) -> None:
+        """The broker's tasks go: what is under way is cut off, and gives back what it holds."""
+        cut_off, self._under_way = self._under_way, set()
+        for under_way in cut_off:
+            under_way.cancel()
+            under_way.work.lane.gate.abandoned()
+            under_way.work.lane.cut_off(under_way.work)
+
+    def ended(self, under_way: UnderWay) -> None:
+        """One came to its end."""
+        if under_way not in self._under_way:
+            return
+        self._under_way.discard(under_way)
+        under_way.work.lane.ended(under_way.work)
+        if self._ended is not None and not self._under_way:
+            self._ended.set_result(None)
+            self._ended = None
+
+    def begin(self, under_way: UnderWay) -> ClientConnection | None:
+        """Send it, if that needs no waiting."""
+        work, plan = under_way.work, under_way.plan
         try:
-            if expired(work.record.event, self._wall()):
-                lane.metrics.expired += 1
-                self._end(work, Verdict())
-                return
-            plan = lane.plan
-            target = plan.subscriber if lane.kind is Lane.SUBSCRIBER else plan.dead_letter
-            if target is None:
-                # The sink was taken out of the trigger since: the built-in store is what is left.
-                self._finish(work, None, self._without_sink(work))
-                return
-            work.running = True
-            if not await self._leased(work, plan.policy.timeout):
-                return
-            work.deadline = self._monotonic() + plan.policy.timeout
-            if work.attempts:
-                lane.metrics.retries += 1
-            attempt = await self._attempt(work, plan, target)
-            self._fault("deliver.answered")
-            counted = True
-            self._tell_gate(lane, attempt)
-        finally:
-            if not counted:
-                lane.gate.abandoned()
+            return self._sender.begin(
+                self._message(work),
+                work.record.hops,
+                under_way.target,
+                under_way.answered,
+                format_=plan.format,
+                namespace=plan.namespace.encode(),
+                timeout=plan.policy.timeout,
+                asks_reply=work.lane.kind is Lane.SUBSCRIBER,
+            )
+        except Exception:  # noqa: BLE001 - `attempt` comes to the same, and tells of it
+            return None
+
+    def answered(self, under_way: UnderWay, answered: Answered) -> None:
+        """An exchange that `begin` began came to its end; not `ClosedUnanswered`."""
+        work = under_way.work
+        asks_reply = work.lane.kind is Lane.SUBSCRIBER
+        try:
+            attempt = self._sender.judge(answered, under_way.target.url, under_way.began, asks_reply=asks_reply)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is an attempt that failed
+            attempt = self._internal(work, under_way.target, error)
+        self.attempted(under_way, attempt)
+
+    def attempted(self, under_way: UnderWay, attempt: Attempt) -> None:
+        """The books of an attempt: counted, judged, settled."""
+        self._fault("deliver.answered")
+        work = under_way.work
+        lane = work.lane
+        if work.attempts:
+            lane.metrics.retries += 1
+        self._tell_gate(lane, attempt)
+        if attempt.outcome is Outcome.DONE and attempt.reply is None and not attempt.unasked:
+            lane.metrics.observe(attempt.seconds)
+            lane.metrics.delivered += 1
+            self._end(work, NOTHING)
+            return
         verdict = judge(
             attempt,
             key=work.key,
@@ -107,7 +193,7 @@ class Deliverer:
     def _finish(self, work: Work, attempt: Attempt | None, verdict: Verdict) -> None:
         lane = work.lane
         verdict = self._bounded(work, verdict)
-        if verdict.dead and not self._store_has_room():
+        if verdict.dead and not self._dead.has_room():
             # The built-in store evicts nothing: the trigger waits until someone made room (DATAPATH 7).
             lane.gate.hold(self._monotonic() + STORE_FULL_PAUSE)
             self._put_back(work, "store_full")
@@ -139,18 +225,17 @@ class Deliverer:
         if then is None or then.key.lane is work.lane.kind or then.origin is None:
             return verdict
         to = self._lane_of(then.key.trigger, then.key.lane)
-        if to is None or to.bytes + work.size <= self._backlog_bytes or not self._store_has_room():
+        if to is None or to.bytes + work.size <= self._backlog_bytes or not self._dead.has_room():
             return verdict
         letter = DeadLetter.of(work.record, work.key.trigger, verdict.why, (then.origin,), work.attempts + 1, then.due)
         return Verdict(dead=(letter,), why=verdict.why)
 
-    async def _leased(self, work: Work, timeout: float) -> bool:
-        """Whether the entry's lease outlasts an attempt: a policy with a longer time-out may have come since it was claimed,
-        or it waited long. False: it is not ours any more, or nobody knows; nothing was sent."""
-        if work.until is None or work.token is None or self._channel.now() + timeout <= work.until:
-            return True
+    async def leased(self, work: Work, timeout: float) -> bool:
+        """Prolong the entry's lease so that it outlasts an attempt: a policy with a longer time-out may have come since it was
+        claimed, or it waited long. False: it is not ours any more, or nobody knows; nothing was sent."""
         until = self._channel.now() + timeout + MARGIN
         token = work.token
+        assert token is not None
         try:
             lost = await self._channel.backlog.extend(self._broker, [(work.key, token)], until)
         except ChannelUnavailable:
@@ -169,32 +254,56 @@ class Deliverer:
             lane.gate.failed(now)
         else:
             lane.gate.succeeded(now)
-        wait = obeyed(lane.plan.policy, attempt.retry_after)
-        if wait > 0:
-            lane.gate.hold(now + wait)
+        if attempt.retry_after is not None:
+            wait = obeyed(lane.plan.policy, attempt.retry_after)
+            if wait > 0:
+                lane.gate.hold(now + wait)
 
-    async def _attempt(self, work: Work, plan: TriggerPlan, target: Target) -> Attempt:
+    async def attempt(self, under_way: UnderWay, began: float | None = None) -> Attempt:
+        """``began``: when it was sent over a connection that had been closed."""
+        work, plan = under_way.work, under_way.plan
         try:
-            message = work.message
-            if work.origin is not None:
-                message = Encoded(with_error(work.record.event, work.origin), work.record.headers)
             return await self._sender.attempt(
-                message,
+                self._message(work),
                 work.record.hops,
-                target,
+                under_way.target,
                 format_=plan.format,
                 namespace=plan.namespace.encode(),
                 timeout=plan.policy.timeout,
-                # What a dead-letter sink answers is not taken as a reply, so none is asked for.
                 asks_reply=work.lane.kind is Lane.SUBSCRIBER,
+                began=began,
             )
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
-            self._log.error("a delivery failed inside", trigger=work.lane.metrics.name, error=type(error).__name__)
-            failure = Failure(target.url, 0, f"internal error {type(error).__name__}")
-            return Attempt(Outcome.RETRY, 0.0, failure=failure, reason="internal")
+            return self._internal(work, under_way.target, error)
+
+    def _internal(self, work: Work, target: Target, error: BaseException) -> Attempt:
+        self._log.error("a delivery failed inside", trigger=work.lane.metrics.name, error=type(error).__name__)
+        failure = Failure(target.url, 0, f"internal error {type(error).__name__}")
+        return Attempt(Outcome.RETRY, 0.0, failure=failure, reason="internal")
+
+    def failed(self, error: BaseException) -> None:
+        """What must not happen did: the broker's owner sees it."""
+
+        async def fail() -> None:
+            raise error
+
+        self.spawn(fail())
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task of the broker's."""
+        try:
+            self._spawn(work)
+        except RuntimeError:  # the broker ends, and with it all that is under way
+            work.close()
+
+    @staticmethod
+    def _message(work: Work) -> Encoded:
+        if work.origin is None:
+            return work.message
+        return Encoded(with_error(work.record.event, work.origin), work.record.headers)
 
     def _put_back(self, work: Work, why: str) -> None:
         """The trigger may not deliver now: back into the backlog, unattempted."""
@@ -237,6 +346,8 @@ class Deliverer:
 
     def _end(self, work: Work, verdict: Verdict) -> None:
         lane = work.lane
+        if verdict.dead:
+            self._dead.coming(verdict.dead)
         to = None
         if verdict.then is not None:
             to = lane if verdict.then.key.lane is lane.kind else self._lane_of(work.key.trigger, verdict.then.key.lane)

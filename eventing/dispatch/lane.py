@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from eventing.dispatch.shares import Shares
 from eventing.policy.gate import Gate
@@ -23,8 +23,8 @@ QUEUE_PER_SLOT = 4
 class DeliveryLane:
     """One lane of one trigger: to its subscriber, or to its dead-letter sink.
 
-    ``deliver`` runs one delivery to its end; ``spawn`` starts a task that its owner watches; ``stir`` tells the backlog
-    worker to look at this lane again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog.
+    ``start`` begins a delivery, at the end of which `ended` is called; ``stir`` tells the backlog worker to look at this lane
+    again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog.
     ``held``: the leased entries that wait or run here, by key.
     """
 
@@ -36,8 +36,7 @@ class DeliveryLane:
         shares: Shares,
         metrics: TriggerMetrics,
         *,
-        deliver: Callable[[Work], Coroutine[Any, Any, None]],
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        start: Callable[[Work], None],
         stir: Callable[[DeliveryLane], None],
     ) -> None:
         self.plan = plan
@@ -57,14 +56,14 @@ class DeliveryLane:
         self.held: dict[EntryKey, Work] = {}
         self._shares = shares
         self._owner = f"{plan.uid}/{kind}"
-        self._deliver = deliver
-        self._spawn = spawn
+        self._start = start
+        self._starting = False
         self._stir = stir
 
     @property
     def slots(self) -> int:
         """How many deliveries of this lane run at once in this process."""
-        return min(self.plan.max_in_flight or DEFAULT_SLOTS, self._shares.slots())
+        return min(self.plan.max_in_flight or DEFAULT_SLOTS, self._shares.slots)
 
     def free(self) -> int:
         """Slots that neither a running nor a queued delivery has."""
@@ -101,34 +100,43 @@ class DeliveryLane:
         return True
 
     def push(self, work: Work) -> None:
-        """Queue a delivery whose bytes are taken; a worker runs it as soon as a slot is free."""
+        """Queue a delivery whose bytes are taken; it begins as soon as a slot is free."""
         self.queue.append(work)
-        if self.running < self.slots:
-            self.running += 1
-            self._spawn(self._work())
+        if not self._starting:
+            self._go_on()
 
     def gone(self, size: int) -> None:
         """A delivery's bytes left memory."""
         self._shares.give(self._owner, size)
 
-    async def _work(self) -> None:
+    def ended(self, work: Work) -> None:
+        """A delivery that was started has come to its end."""
+        self._shares.give(self._owner, work.size)
+        self.running -= 1
+        if self.queue and not self._starting:
+            self._go_on()
+        if self.next_due is not None:
+            self._stir(self)
+
+    def cut_off(self, work: Work) -> None:
+        """A delivery that was started comes to no end, nor does another begin."""
+        self.gone(work.size)
+        self.running -= 1
+
+    def _go_on(self) -> None:
+        """Start what waits, as long as there are slots. What ends at once calls `ended` from within: the loop here goes on."""
+        self._starting = True
         try:
-            while self.queue and self.running <= self.slots:
+            while self.queue and self.running < self.slots:
                 work = self.queue.popleft()
                 if work.abandoned:
                     # Handed over while it waited: it runs again from the backlog.
                     self.gone(work.size)
                     continue
-                try:
-                    await self._deliver(work)
-                finally:
-                    self.gone(work.size)
-                if self.next_due is not None:
-                    self._stir(self)
+                self.running += 1
+                self._start(work)
         finally:
-            self.running -= 1
-        if self.next_due is not None:
-            self._stir(self)
+            self._starting = False
 
     def stop(self) -> list[Work]:
         """Start nothing more; returns what waited. What runs goes on to its end."""

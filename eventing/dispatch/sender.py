@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from eventing.bindings import http as binding
 from eventing.bindings.dead_letter import MAX_BODY, extensions_of
 from eventing.dispatch import hops as hop_count
 from eventing.errors import AnswerTooLarge, ChannelError, DeliveryFailed, InvalidEvent
 from eventing.event import Event
+from eventing.http.client_connection import Answered, ClientConnection, Done
 from eventing.policy import retry_after as retry_after_header
 from eventing.policy.outcome import Outcome, classify, heeds_retry_after, may_carry_reply
 from eventing.ports.channel import Channel
@@ -23,8 +25,10 @@ from eventing.telemetry.names import status_reason
 _ASKS_REPLY = ((b"prefer", b"reply"),)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+_TAILS = 1024
+
+
+class Attempt(Struct, frozen=True, gc=False):
     """``reason``: a short word for metrics, empty on success. ``retry_after``: seconds the answer asked for.
     ``seconds``: how long it took. ``hop_limited``: refused without being sent, because the hop count ran out. ``reply_headers``:
     what the answer tells to go on with its reply, not filtered. ``unasked``: the answer holds an event that nobody asked for."""
@@ -48,75 +52,162 @@ class Encoded:
     def __init__(self, event: Event, headers: PassedHeaders = ()) -> None:
         self.event = event
         self.headers = headers
-        self._binary: tuple[list[tuple[bytes, bytes]], bytes] | None = None
-        self._structured: tuple[list[tuple[bytes, bytes]], bytes] | None = None
+        self._binary: tuple[bytes, bytes] | None = None
+        self._structured: tuple[bytes, bytes] | None = None
 
-    def message(self, format_: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """Headers and body in the binding's binary mode, or structured for `json`."""
+    def message(self, format_: str, block: Callable[[Headers], bytes]) -> tuple[bytes, bytes]:
+        """Header lines and body in the binding's binary mode, or structured for `json`. ``block`` writes header lines."""
         if format_ == "json":
             if self._structured is None:
-                self._structured = binding.encode_structured(self.event)
-                self._structured[0].extend(self.headers)
+                headers, body = binding.encode_structured(self.event)
+                self._structured = block([*headers, *self.headers]), body
             return self._structured
         if self._binary is None:
-            self._binary = binding.encode_binary(self.event)
-            self._binary[0].extend(self.headers)
+            lines = binding.encode_lines(self.event)
+            if lines is None:
+                headers, body = binding.encode_binary(self.event)
+                self._binary = block([*headers, *self.headers]), body
+            else:
+                self._binary = lines + block(self.headers) if self.headers else lines, self.event.data or b""
         return self._binary
 
 
 class Client(Protocol):
-    """The part of the HTTP client that deliveries need."""
+    """The part of the HTTP client that deliveries need, see `eventing.http.client.HttpClient`."""
 
     async def send(self, url: str, headers: Headers, body: bytes, *, timeout: float, ca_certs: str | None = None) -> Response: ...
 
+    def block(self, headers: Headers) -> bytes: ...
+
+    def head(self, url: str, block: bytes, length: int) -> bytes: ...
+
+    def begin(
+        self, url: str, head: bytes, body: bytes, done: Done, *, timeout: float, ca_certs: str | None = None
+    ) -> ClientConnection | None: ...
+
+    async def exchange(
+        self,
+        url: str,
+        head: bytes,
+        body: bytes,
+        *,
+        deadline: float,
+        timeout: float,
+        ca_certs: str | None = None,
+        fresh: bool = False,
+    ) -> Response: ...
+
 
 class Sender:
-    """``max_reply``: bytes of data a reply event may have; ``wall``: seconds since the epoch, to read HTTP dates."""
+    """``max_reply``: bytes of data a reply event may have; ``wall``: seconds since the epoch, to read HTTP dates;
+    ``monotonic``: the loop's clock."""
 
-    def __init__(self, client: Client, channel: Channel, *, max_reply: int, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: Client,
+        channel: Channel,
+        *,
+        max_reply: int,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._channel = channel
         self._max_reply = max_reply
         self._wall = wall
+        self._monotonic = monotonic
+        self._tails: dict[tuple[bytes, int, bool], bytes] = {}
+
+    def begin(
+        self,
+        message: Encoded,
+        hops: int,
+        target: Target,
+        done: Done,
+        *,
+        format_: str,
+        namespace: bytes,
+        timeout: float,
+        asks_reply: bool,
+    ) -> ClientConnection | None:
+        """POST the event at once, over a connection that is open and free: ``done`` is told what came of it, `judge` says what
+        that means. None where there is none, or where the event goes to another broker of ours: then `attempt` is due."""
+        if target.broker is not None:
+            return None
+        head, body = self._request(message, hops, target, format_, namespace, asks_reply=asks_reply)
+        return self._client.begin(target.url, head, body, done, timeout=timeout, ca_certs=target.ca_certs)
 
     async def attempt(
-        self, message: Encoded, hops: int, target: Target, *, format_: str, namespace: bytes, timeout: float, asks_reply: bool
+        self,
+        message: Encoded,
+        hops: int,
+        target: Target,
+        *,
+        format_: str,
+        namespace: bytes,
+        timeout: float,
+        asks_reply: bool,
+        began: float | None = None,
     ) -> Attempt:
         """POST the event. Where it ``asks_reply``, 200 may carry one; a malformed one is a failure (DESIGN, "Decisions").
-        Where it doesn't, an event in the answer changes nothing (Knative data plane, "Derived (Reply) Events")."""
-        began = time.monotonic()
+        Where it doesn't, an event in the answer changes nothing (Knative data plane, "Derived (Reply) Events"). ``began``: when
+        `begin` sent it over a connection that had been closed; this is the same attempt still."""
+        fresh = began is not None
+        began = self._monotonic() if began is None else began
         if target.broker is not None:
             return await self._to_broker(message, hops, target, began)
-        headers, body = message.message(format_)
+        answered: Answered
         try:
-            response = await self._client.send(
+            head, body = self._request(message, hops, target, format_, namespace, asks_reply=asks_reply)
+            answered = await self._client.exchange(
                 target.url,
-                [*headers, *(_ASKS_REPLY if asks_reply else ()), (b"kn-namespace", namespace), hop_count.header(hops)],
+                head,
                 body,
+                deadline=began + timeout,
                 timeout=timeout,
                 ca_certs=target.ca_certs,
+                fresh=fresh,
             )
-        except AnswerTooLarge as error:
-            return self._too_large(error, target.url, time.monotonic() - began, asks_reply)
         except DeliveryFailed as error:
-            failure = Failure(target.url, 0, str(error))
-            return Attempt(Outcome.RETRY, time.monotonic() - began, failure=failure, reason=error.reason)
-        return self._judge(response, target.url, time.monotonic() - began, asks_reply)
+            answered = error
+        return self.judge(answered, target.url, began, asks_reply=asks_reply)
+
+    def _request(
+        self, message: Encoded, hops: int, target: Target, format_: str, namespace: bytes, *, asks_reply: bool
+    ) -> tuple[bytes, bytes]:
+        block, body = message.message(format_, self._client.block)
+        tail = self._tails.get((namespace, hops, asks_reply))
+        if tail is None:
+            own = [*(_ASKS_REPLY if asks_reply else ()), (b"kn-namespace", namespace), hop_count.header(hops)]
+            if len(self._tails) >= _TAILS:
+                self._tails.clear()
+            tail = self._tails[namespace, hops, asks_reply] = self._client.block(own)
+        return self._client.head(target.url, block + tail, len(body)), body
+
+    def judge(self, answered: Answered, url: str, began: float, *, asks_reply: bool) -> Attempt:
+        """What an exchange came to mean. ``began``: on the loop's clock."""
+        seconds = self._monotonic() - began
+        if type(answered) is Response:
+            return self._judge(answered, url, seconds, asks_reply)
+        if isinstance(answered, AnswerTooLarge):
+            return self._too_large(answered, url, seconds, asks_reply)
+        assert isinstance(answered, DeliveryFailed)
+        return Attempt(Outcome.RETRY, seconds, failure=Failure(url, 0, str(answered)), reason=answered.reason)
 
     async def _to_broker(self, message: Encoded, hops: int, target: Target, began: float) -> Attempt:
         # Another broker of ours: stored at once, so that the hop count travels and a ring of brokers ends (DATAPATH 8).
         assert target.broker is not None
         if hops <= 1:
             failure = Failure(target.url, 0, f"the event went through {MAX_HOPS} brokers: it goes round in a circle")
-            return Attempt(Outcome.REFUSED, time.monotonic() - began, failure=failure, reason="hop_limit", hop_limited=True)
+            return Attempt(Outcome.REFUSED, self._monotonic() - began, failure=failure, reason="hop_limit", hop_limited=True)
         try:
             await self._channel.append(target.broker, [NewRecord(message.event, hops - 1, message.headers)])
         except (ChannelError, KeyError) as error:
             reason = "no such broker" if isinstance(error, KeyError) else str(error)
             return Attempt(
-                Outcome.RETRY, time.monotonic() - began, failure=Failure(target.url, 503, reason), reason="unavailable"
+                Outcome.RETRY, self._monotonic() - began, failure=Failure(target.url, 503, reason), reason="unavailable"
             )
-        return Attempt(Outcome.DONE, time.monotonic() - began)
+        return Attempt(Outcome.DONE, self._monotonic() - began)
 
     def _judge(self, response: Response, url: str, seconds: float, asks_reply: bool) -> Attempt:
         outcome = classify(response.status)

@@ -178,6 +178,8 @@ class Settler:
             if item.result.key in settled.lost:
                 # Whoever holds the lease now settles it; this process learns of it again through the backlog's states.
                 item.lane.refresh()
+                for letter in item.result.dead:
+                    self._dead_stored(letter, new=False)
                 continue
             then = item.result.then
             if item.to is None:

@@ -16,7 +16,7 @@ class Shares:
     item (a limit was lowered since it was stored) counts as that.
     """
 
-    __slots__ = ("_budget", "_connections", "_items", "_overdraft", "_overdrawn")
+    __slots__ = ("_budget", "_connections", "_items", "_overdraft", "_overdrawn", "slots")
 
     def __init__(self, budget: Budget, connections: int) -> None:
         """``connections``: how many the client may have open to all subscribers."""
@@ -25,6 +25,9 @@ class Shares:
         self._items: dict[str, int] = {}
         self._overdrawn: dict[str, int] = {}
         self._overdraft = 0
+        self.slots = 1
+        """How many connections one lane may have now. Half of all is shared out: a lane that begins finds some, though others
+        got theirs when there were fewer."""
         self._resize()
 
     def take(self, lane: str, size: int) -> bool:
@@ -55,11 +58,6 @@ class Shares:
             del self._items[lane]
             self._resize()
 
-    def slots(self) -> int:
-        """How many connections one lane may have now. Half of all is shared out: a lane that begins finds some, though others
-        got theirs when there were fewer."""
-        return max(1, self._connections // (2 * max(FEWEST, len(self._items))))
-
     def room(self, lane: str) -> int:
         """Bytes the lane may still take, as far as its own share goes."""
         return max(0, self._budget.share - self._budget.held(lane))
@@ -77,4 +75,6 @@ class Shares:
         return True
 
     def _resize(self) -> None:
-        self._budget.resize(max(FEWEST, len(self._items)))
+        lanes = max(FEWEST, len(self._items))
+        self._budget.resize(lanes)
+        self.slots = max(1, self._connections // (2 * lanes))

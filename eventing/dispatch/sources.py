@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from eventing.bindings import http as binding
 from eventing.bindings import rules
-from eventing.dispatch.sender import Client, Encoded
+from eventing.dispatch.sender import Client
 from eventing.errors import ChannelUnavailable, DeliveryFailed
 from eventing.event import Event
 from eventing.policy.outcome import Outcome, classify
@@ -71,7 +72,7 @@ class Context:
                 raise ChannelUnavailable("the broker that is the sink was removed") from None
         else:
             for event in events:
-                headers, body = Encoded(event).message("binary")
+                headers, body = binding.encode_binary(event)
                 headers.append((b"kn-namespace", self._plan.namespace.encode()))
                 response = await self._client.send(sink.url, headers, body, timeout=SINK_TIMEOUT, ca_certs=sink.ca_certs)
                 if classify(response.status) is not Outcome.DONE:

@@ -26,6 +26,10 @@ class Verdict:
     dropped: bool = False
 
 
+NOTHING = Verdict()
+"""It ended, and leaves nothing behind."""
+
+
 def judge(
     attempt: Attempt,
     *,
@@ -42,7 +46,7 @@ def judge(
         if attempt.unasked:
             return Verdict(dropped_reply="from_dead_letter_sink")
         if attempt.reply is None:
-            return Verdict()
+            return NOTHING
         # The reply has the cause's count less one, whatever it carries itself (DATAPATH 8).
         if record.hops <= 1:
             return Verdict(dropped_reply="hop_limit")

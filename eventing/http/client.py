@@ -10,8 +10,8 @@ from math import inf
 from time import monotonic
 from typing import cast
 
-from eventing.errors import AnswerMalformed, ConnectFailed, DeliveryFailed, DeliveryTimeout
-from eventing.http.client_connection import ClientConnection, ClosedUnanswered, describe
+from eventing.errors import ConnectFailed, DeliveryFailed, DeliveryTimeout
+from eventing.http.client_connection import Answered, ClientConnection, ClosedUnanswered, Done, describe
 from eventing.http.limits import ClientLimits
 from eventing.http.log import Log
 from eventing.http.pool import Pool, Pools, Slot
@@ -55,7 +55,7 @@ class HttpClient:
         self._target = lru_cache(self._limits.max_urls)(parse_target)
         self._timer: asyncio.TimerHandle | None = None
         self._tick = inf
-        self._busy = 0
+        self._waiting = 0
         self._closed = False
 
     async def send(
@@ -80,34 +80,83 @@ class HttpClient:
         Raises `NameNotResolved`, `ConnectFailed`, `DeliveryTimeout`, `AnswerMalformed` and `AnswerTooLarge`, whose messages
         name host and port; ValueError for headers or a method that can't be sent. Cancelling it drops its connection.
         """
-        target = self._target(url)
         if method not in _METHODS:
             raise ValueError("the HTTP method is not one that this client sends")
-        head = self._writer.head(method.encode() + target.start, headers, len(body))
+        head = self._writer.head(method.encode() + self._target(url).start, headers, len(body))
+        deadline = (self._loop or self._bind()).time() + timeout
         is_head = method == "HEAD"
+        return await self.exchange(
+            url,
+            head,
+            body,
+            deadline=deadline,
+            timeout=timeout,
+            ca_certs=ca_certs,
+            connect_timeout=connect_timeout,
+            is_head=is_head,
+        )
+
+    # In two steps, for those who send much ------------------------------------------------------------------------------
+
+    def block(self, headers: Headers) -> bytes:
+        """Header lines, for `head`. Raises ValueError as `send` does."""
+        return self._writer.block(headers)
+
+    def head(self, url: str, block: bytes, length: int) -> bytes:
+        """The head of a POST of ``length`` bytes, with these lines in it. Raises `ConnectFailed` for a URL that can't be used."""
+        return b"POST%b%bcontent-length: %d\r\n\r\n" % (self._target(url).start, block, length)
+
+    def begin(
+        self, url: str, head: bytes, body: bytes, done: Done, *, timeout: float, ca_certs: str | None = None
+    ) -> ClientConnection | None:
+        """Send at once, over a connection that is open and free; None where there is none, then `exchange` has to be awaited.
+        ``done`` is called once with what came of it; not after `ClientConnection.cancel`. Where that is `ClosedUnanswered`,
+        `exchange` over a ``fresh`` connection is due."""
+        target = self._target(url)
+        pool = self._pools.get(target.origin if ca_certs is None else (target.origin, ca_certs))
+        if not pool.idle:
+            return None
+        connection = cast(ClientConnection, pool.idle.pop())
         loop = self._loop or self._bind()
-        deadline = loop.time() + timeout
+        if self._tick > _BUSY_TICK:
+            self._schedule(loop, _BUSY_TICK)
+        now = loop.time()
+        connection.begin(head, body, done, now=now, deadline=now + timeout, timeout=timeout, is_head=False)
+        return connection
+
+    async def exchange(
+        self,
+        url: str,
+        head: bytes,
+        body: bytes,
+        *,
+        deadline: float,
+        timeout: float,
+        ca_certs: str | None = None,
+        connect_timeout: float | None = None,
+        is_head: bool = False,
+        fresh: bool = False,
+    ) -> Response:
+        """As `send`, with a head that is written already, up to ``deadline`` on the loop's clock. ``fresh``: not over a
+        connection that was kept open."""
+        target = self._target(url)
+        loop = self._loop or self._bind()
         key: Hashable = target.origin if ca_certs is None else (target.origin, ca_certs)
-        self._busy += 1
+        self._waiting += 1
         if self._tick > _BUSY_TICK:
             self._schedule(loop, _BUSY_TICK)
         try:
-            connection = cast(ClientConnection | None, self._pools.take_idle(self._pools.get(key)))
+            connection = None if fresh else cast(ClientConnection | None, self._pools.take_idle(self._pools.get(key)))
             if connection is None:
-                connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=False)
-            sent = loop.time()
+                connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=fresh)
             try:
-                return await connection.exchange(loop, head, body, deadline=deadline, timeout=timeout, is_head=is_head)
-            except ClosedUnanswered as closed:
-                if not connection.used or loop.time() - sent > self._limits.resend_within:
-                    raise _unanswered(target, closed) from None
+                return await _answer(connection, loop, head, body, deadline, timeout, is_head=is_head)
+            except ClosedUnanswered:
+                pass
             connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=True)
-            try:
-                return await connection.exchange(loop, head, body, deadline=deadline, timeout=timeout, is_head=is_head)
-            except ClosedUnanswered as closed:
-                raise _unanswered(target, closed) from None
+            return await _answer(connection, loop, head, body, deadline, timeout, is_head=is_head)
         finally:
-            self._busy -= 1
+            self._waiting -= 1
 
     async def close(self) -> None:
         """Drop all connections; requests under way fail with `ConnectFailed`."""
@@ -249,15 +298,40 @@ class HttpClient:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """One timer for all time-outs: a timer per request would cost more than its parsing."""
-        now = loop.time()
+        now, busy = loop.time(), self._waiting > 0
         for connection in list(self._connections):
             if connection.deadline <= now:
                 connection.expire()
+            busy = busy or connection.busy
         self._timer, self._tick = None, inf
-        if self._busy or self._connections:
-            self._schedule(loop, _BUSY_TICK if self._busy else _IDLE_TICK)
+        if busy or self._connections:
+            self._schedule(loop, _BUSY_TICK if busy else _IDLE_TICK)
 
 
-def _unanswered(target: Target, closed: ClosedUnanswered) -> AnswerMalformed:
-    cause = str(closed) or "closed"
-    return AnswerMalformed(f"{target.label}: the connection ended before any answer: {cause}")
+async def _answer(
+    connection: ClientConnection,
+    loop: asyncio.AbstractEventLoop,
+    head: bytes,
+    body: bytes,
+    deadline: float,
+    timeout: float,
+    *,
+    is_head: bool,
+) -> Response:
+    """Raises `DeliveryFailed` and `ClosedUnanswered`."""
+    answer: asyncio.Future[Response] = loop.create_future()
+
+    def done(outcome: Answered) -> None:
+        if answer.done():
+            return
+        if isinstance(outcome, Response):
+            answer.set_result(outcome)
+        else:
+            answer.set_exception(outcome)
+
+    connection.begin(head, body, done, now=loop.time(), deadline=deadline, timeout=timeout, is_head=is_head)
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        connection.cancel(done)
+        raise

@@ -8,7 +8,8 @@ import os
 import ssl
 from collections.abc import Callable
 from math import inf
-from typing import cast
+from time import monotonic
+from typing import TypeAlias, cast
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed, DeliveryTimeout
 from eventing.http.limits import ClientLimits
@@ -20,16 +21,24 @@ _ONE_WRITE = 64 * 1024
 
 
 class ClosedUnanswered(Exception):
-    """The peer closed before the first byte of an answer. On a connection that had been used before this says that it was
-    closed as idle, not that the request failed."""
+    """The peer closed a connection that had been used before, at once and without a byte of an answer: it closed it as idle, and
+    the request may be sent again."""
+
+
+Answered: TypeAlias = Response | DeliveryFailed | ClosedUnanswered
+"""What came of a request: an answer, whatever its status, or why there is none."""
+
+Done: TypeAlias = Callable[[Answered], None]
 
 
 class ClientConnection(asyncio.Protocol):
     """``label``: host and port, for messages."""
 
     __slots__ = (
-        "_answer",
+        "_began",
+        "_done",
         "_idled",
+        "_limits",
         "_lost",
         "_on_ended",
         "_parser",
@@ -46,9 +55,10 @@ class ClientConnection(asyncio.Protocol):
         self._parser = ResponseParser(limits)
         self._idled: Callable[[ClientConnection], None] | None = None
         self._on_ended: Callable[[ClientConnection], None] | None = None
+        self._limits = limits
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Response] | None = None
-        self._timeout = 0.0
+        self._done: Done | None = None
+        self._began = self._timeout = 0.0
         self._lost: asyncio.Future[None] | None = None
         self.used = False
         """It carried a request before the present one."""
@@ -66,53 +76,46 @@ class ClientConnection(asyncio.Protocol):
         self._idled, self._on_ended = idled, ended
         return True
 
-    async def exchange(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        head: bytes,
-        body: bytes,
-        *,
-        deadline: float,
-        timeout: float,
-        is_head: bool = False,
-    ) -> Response:
-        """Raises `DeliveryTimeout`, `AnswerMalformed`, `AnswerTooLarge`, and `ClosedUnanswered`. Cancelling it ends the
-        connection, since an answer may still come."""
+    @property
+    def busy(self) -> bool:
+        """A request is under way."""
+        return self._done is not None
+
+    def begin(self, head: bytes, body: bytes, done: Done, *, now: float, deadline: float, timeout: float, is_head: bool) -> None:
+        """Send a request. ``done`` is called once, when there is an answer or none can come, but not from within this call;
+        never after `cancel`. ``now``, ``deadline``: on the loop's clock."""
+        self._parser.expect(head=is_head)
+        self._began, self.deadline, self._timeout, self._done = now, deadline, timeout, done
         transport = self._transport
         if transport is None or self.ended:
-            raise ClosedUnanswered
-        self._parser.expect(head=is_head)
-        self.deadline, self._timeout = deadline, timeout
-        answer: asyncio.Future[Response] = loop.create_future()
-        self._answer = answer
-        if len(body) <= _ONE_WRITE:
+            asyncio.get_running_loop().call_soon(self._closed, None)
+        elif len(body) <= _ONE_WRITE:
             transport.write(head + body)
         else:
             transport.writelines((head, body))
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            if self._answer is answer:  # else it was answered in this very round, and may be someone else's by now
-                self.abort()
-            raise
+
+    def cancel(self, done: Done) -> None:
+        """Whoever began the request does not wait any more: close, since an answer may still come."""
+        if self._done == done:  # else it was answered in this very round, and may be someone else's by now
+            self.abort()
 
     def expire(self) -> None:
         """The deadline passed: that of the request under way, or that of an idle connection."""
-        if self._answer is not None:
+        if self._done is not None:
             self.drop(DeliveryTimeout(f"no complete answer from {self.label} within {self._timeout:g} s"))
         else:
             self.abort()
 
-    def drop(self, error: Exception) -> None:
+    def drop(self, error: DeliveryFailed | ClosedUnanswered) -> None:
         """Close now; the request under way fails with ``error``."""
-        answer = self._answer
-        if answer is not None and not answer.done():
-            answer.set_exception(error)
+        done = self._done
         self.abort()
+        if done is not None:
+            done(error)
 
     def abort(self) -> None:
-        """Close now. No request may be under way."""
-        self._answer = None
+        """Close now. Nobody is told of the request under way."""
+        self._done = None
         self._end()
         if self._transport is not None:
             self._transport.abort()
@@ -129,8 +132,8 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        parser, answer = self._parser, self._answer
-        if answer is None or answer.done():  # nobody asked: what comes next could be taken for the next answer
+        parser = self._parser
+        if self._done is None:  # nobody asked: what comes next could be taken for the next answer
             self.abort()
             return
         try:
@@ -139,7 +142,7 @@ class ClientConnection(asyncio.Protocol):
             self.drop(_labelled(error, self.label))
             return
         if parser.response is not None:
-            self._answered(answer, parser.response)
+            self._answered(parser.response)
 
     def eof_received(self) -> None:
         self._closed(None)
@@ -154,28 +157,31 @@ class ClientConnection(asyncio.Protocol):
 
     # ---------------------------------------------------------------------------------------------------------------------
 
-    def _answered(self, answer: asyncio.Future[Response], response: Response) -> None:
-        self._answer = None
+    def _answered(self, response: Response) -> None:
+        done, self._done = self._done, None
+        assert done is not None
         transport = self._transport
         # An answer that came before the whole request went out: the rest of the request would still follow.
         unsent = transport is None or transport.get_write_buffer_size() > 0
         if self._parser.reusable and not unsent and not self.ended:
             self.used = True
-            answer.set_result(response)
             if self._idled is not None:
                 self._idled(self)
         else:
-            answer.set_result(response)
             self.abort()
+        done(response)
 
     def _closed(self, exc: Exception | None) -> None:
         """No byte will follow."""
-        answer = self._answer
-        if answer is None or answer.done():
+        if self._done is None:
             return
         parser = self._parser
         if not parser.begun:
-            self.drop(ClosedUnanswered(describe(exc) if exc is not None else "closed"))
+            if self.used and monotonic() - self._began <= self._limits.resend_within:
+                self.drop(ClosedUnanswered())
+            else:
+                cause = describe(exc) if exc is not None else "closed"
+                self.drop(AnswerMalformed(f"{self.label}: the connection ended before any answer: {cause}"))
             return
         try:
             if exc is not None:
@@ -185,7 +191,7 @@ class ClientConnection(asyncio.Protocol):
             self.drop(_labelled(error, self.label))
             return
         if parser.response is not None:
-            self._answered(answer, parser.response)
+            self._answered(parser.response)
 
     def _end(self) -> None:
         if not self.ended:

@@ -101,6 +101,10 @@ class RequestWriter:
         own = frozenset({b"host", b"content-length", b"connection", b"transfer-encoding", b"expect", b"upgrade"})
         self._headers = HeaderWriter(own, skip_own=False)
 
+    def block(self, headers: Headers) -> bytes:
+        """Header lines. Raises ValueError for what can't be sent."""
+        return self._headers.block(headers)
+
     def head(self, start: bytes, headers: Headers, length: int) -> bytes:
         """``start``: request line and Host header. Raises ValueError for headers that can't be sent."""
         return b"%b%bcontent-length: %d\r\n\r\n" % (start, self._headers.block(headers), length)

@@ -92,7 +92,11 @@ async def test_a_loop_of_replies_ends(make: Make, listen: Listen, load: Callable
 
     await eventually(ended, 30, "the end of the loop")
     assert sum(looping.attempts.values()) == MAX_HOPS
-    assert (await engine.metrics()).total("eventing_window_events") == 0
+
+    async def settled() -> bool:
+        return (await engine.metrics()).total("eventing_window_events") == 0
+
+    await eventually(settled, 30, "the last event to be settled")
 
 
 @pytest.mark.requirement("R6", "I21")

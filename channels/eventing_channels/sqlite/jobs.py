@@ -17,8 +17,9 @@ from eventing_channels.sqlite.transaction import Transaction
 LAZY = 0.01
 """Seconds that a job which nobody waits for may be put off, to share the commit of the next that is urgent."""
 
-ENOUGH = 64
-"""Appends for which a commit needs no more company."""
+GATHER, COMPANY, ENOUGH = 0.0015, 8, 64
+"""Seconds from one commit's begin to the next one's where `COMPANY` jobs came together: more then share the next. With `ENOUGH`
+appends a commit needs no more."""
 
 BATCH_JOBS = 1024
 BATCH_BYTES = 8 << 20
@@ -79,6 +80,7 @@ class JobQueue:
         self._condition = threading.Condition(threading.Lock())
         self._urgent = 0
         self._lazy_until = inf
+        self._gather_until = 0.0
         self._idle = False
         self._poked = False
         self._closed = False
@@ -106,12 +108,12 @@ class JobQueue:
             if self._idle:
                 self._condition.notify()
 
-    def take(self, timeout: float, gather_until: float) -> Sequence[Job]:
-        """What waits, at most a batch; empty after ``timeout`` seconds, or at once after `poke` and `close`. Before
-        ``gather_until`` (monotonic) it waits for company, unless there is `ENOUGH`."""
+    def take(self, timeout: float) -> Sequence[Job]:
+        """What waits, at most a batch; empty after ``timeout`` seconds, or at once after `poke` and `close`. By the writer's
+        thread alone."""
         with self._condition:
             self._wait(timeout)
-            pause = gather_until - time.monotonic()
+            pause = self._gather_until - time.monotonic()
             if pause > 0 and len(self._appends) < ENOUGH and not self._closed:
                 self._condition.release()
                 try:
@@ -132,6 +134,7 @@ class JobQueue:
                 size += job.size
                 batch.append(job)
             self._bytes -= size
+            self._gather_until = time.monotonic() + GATHER if len(batch) >= COMPANY else 0.0
             return batch
 
     def _wait(self, timeout: float) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from eventing.errors import ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
@@ -31,9 +30,6 @@ from eventing_channels.sqlite.steps import passed
 from eventing_channels.sqlite.transaction import Refusal, Transaction
 from eventing_channels.sqlite.upkeep import Upkeep
 from eventing_channels.sqlite.wal import WriteAheadLog
-
-GATHER, COMPANY = 0.0015, 8
-"""Seconds from one commit's begin to the next one's where `COMPANY` jobs came together: more then share the next."""
 
 Published = Mapping[str, Sequence[Record]]
 
@@ -132,10 +128,8 @@ class Writer:
         self._space.check(force=True)
 
     def _serve(self) -> None:
-        gather_until = 0.0
         while True:
-            batch = self.queue.take(self._upkeep.pause(self.books), gather_until)
-            gather_until = time.monotonic() + GATHER if len(batch) >= COMPANY else 0.0
+            batch = self.queue.take(self._upkeep.pause(self.books))
             if not batch and self.queue.closed:
                 if self._connection is not None:
                     self._attempt([], upkeep=True)

@@ -83,7 +83,7 @@ async def test_it_starts_and_ends_and_the_shares_know_the_limit_of_connections(
 
     def remember(*arguments: Any, **more: Any) -> Any:
         engine = made(*arguments, **more)
-        slots.append(engine.dispatcher.shares.slots())
+        slots.append(engine.dispatcher.shares.slots)
         return engine
 
     monkeypatch.setattr(engine_module, "_Engine", remember)

@@ -19,16 +19,16 @@ def shares(connections: int = 400) -> Shares:
 
 def test_connections_are_cut_anew_as_lanes_begin_and_cease() -> None:
     made = shares()
-    assert made.slots() == 50
+    assert made.slots == 50
     for number in range(10):
         assert made.take(f"lane{number}", 1)
-    assert made.slots() == 20
+    assert made.slots == 20
     for number in range(1000):
         made.take(f"lane{number}", 0)
-    assert made.slots() == 1
+    assert made.slots == 1
     for number in range(10):
         made.give(f"lane{number}", 1)
-    assert made.slots() == 1
+    assert made.slots == 1
 
 
 def test_a_lane_that_holds_nothing_gets_one_delivery_though_the_budget_is_used_up() -> None:
@@ -67,4 +67,4 @@ def test_what_is_taken_is_bounded_and_all_of_it_can_be_given_back(steps: list[tu
         while sizes:
             made.give(lane, sizes.pop(0))
     assert made.used == 0
-    assert made.slots() == 50
+    assert made.slots == 50
