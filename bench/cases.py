@@ -35,6 +35,8 @@ class Case:
     judged: int = 0
     ordered: bool = False
     slow_disk: bool = False
+    once: bool = False
+    """Whether it takes so long that it runs once, however many pairs there are."""
 
 
 def _five(name: str, about: str, fault: Fault = "") -> Case:
@@ -66,6 +68,14 @@ CASES = {
         Case("slow-disk", "fsync takes 50 ms longer", slow_disk=True),
         Case("slow-disk-256", "the same with 256 connections", connections=256, slow_disk=True),
         Case("start", "from start to open and to Ready, with 1, 1,000 and 10,000 triggers", "start", None),
-        Case("parked", "many events parked for a dead subscriber, which comes back", "parked", None, shape=Shape(256)),
+        Case(
+            "parked",
+            "many events parked for a dead subscriber, which comes back",
+            "parked",
+            None,
+            shape=Shape(256),
+            share=0.25,
+            once=True,
+        ),
     )
 }

@@ -74,7 +74,7 @@ class Engine:
                     await process.wait()
                     raise EngineFailed(f"it ended with {process.returncode} before it was ready: {self.tail()}")
                 assert json.loads(line)["ready"] is True
-                while (await get(self.control_port, "/readyz"))[0] != 200:
+                while (await get(self.control_port, "/readyz"))[0] != 200:  # noqa: ASYNC110 - another process is asked
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise EngineFailed(f"not ready within {START:g} s: {self.tail()}") from None

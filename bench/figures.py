@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+Figures = Sequence[Mapping[str, float]]
+"""One run's figures after the other's."""
+
 
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The smallest value that at least ``share`` of all do not exceed (nearest rank). ``ordered``: ascending, not empty."""
@@ -25,17 +28,27 @@ def milliseconds(nanoseconds: Sequence[int]) -> dict[str, float]:
     return {name: value / 1e6 for name, value in named.items()}
 
 
-def medians(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def medians(runs: Figures) -> dict[str, float]:
     """The median of each figure over the runs that have it, in the order in which figures first appear."""
     names = dict.fromkeys(name for run in runs for name in run)
     return {name: median(run[name] for run in runs if name in run) for name in names}
 
 
-def ratio(case: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], name: str) -> float | None:
+def ratio(case: Figures, base: Figures, name: str) -> float | None:
     """The median over the pairs of the case's figure through its partner's: what changed between two pairs drops out. None where
     no pair has the figure."""
-    pairs = [(one[name], other[name]) for one, other in zip(case, base, strict=True) if name in one and other.get(name)]
-    return median(mine / its for mine, its in pairs) if pairs else None
+    found = [mine / its for mine, its in _both(case, base, name) if its]
+    return median(found) if found else None
+
+
+def difference(case: Figures, base: Figures, name: str) -> float | None:
+    """The same with the case's figure less its partner's."""
+    found = [mine - its for mine, its in _both(case, base, name)]
+    return median(found) if found else None
+
+
+def _both(case: Figures, base: Figures, name: str) -> list[tuple[float, float]]:
+    return [(mine[name], its[name]) for mine, its in zip(case, base, strict=True) if name in mine and name in its]
 
 
 def interleaved(case: str, base: str | None, pairs: int) -> Iterator[tuple[int, str]]:

@@ -9,6 +9,7 @@ from time import monotonic_ns
 from typing import cast
 
 from bench.messages import Make, Shape, maker
+from bench.ticks import Ticks
 
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
@@ -55,8 +56,8 @@ class Load:
         """Connect. Raises OSError."""
         loop = asyncio.get_running_loop()
         for index in range(self._size):
-            make = maker(self.shape, self._path, self._port, index)
-            _, connection = await loop.create_connection(lambda make=make: _Connection(self, make), "127.0.0.1", self._port)
+            connection = _Connection(self, maker(self.shape, self._path, self._port, index))
+            await loop.create_connection(lambda connection=connection: connection, "127.0.0.1", self._port)  # type: ignore[misc]
             self._connections.append(connection)
         self._idle = list(self._connections)
 
@@ -91,16 +92,15 @@ class Load:
         requests = max(1, round(rate * seconds / self.shape.batch))
         interval = seconds * 1e9 / requests
         self.lateness = array("q")
-        start = (monotonic_ns() // _TICK + 2) * _TICK
+        start = (monotonic_ns() // _TICK + 3) * _TICK
         sent = 0
-        while sent < requests and not self.lost:
-            now = monotonic_ns()
-            # What is due up to a tick has the tick's time: timers can't do better, and a made-up time between would be counted as delay.
-            tick = (now - start) // _TICK
-            while sent < requests and (due := -(-int(sent * interval) // _TICK)) <= tick:
-                self._send_due(start + due * _TICK)
-                sent += 1
-            await asyncio.sleep(0.001)
+        with Ticks(start, _TICK) as ticks:
+            while sent < requests and not self.lost:
+                tick = (await ticks.next() - start) // _TICK
+                # Each has the time of the beat that it is due at: nobody is to count what lies between two beats as delay.
+                while sent < requests and (due := -(-int(sent * interval) // _TICK)) <= tick:
+                    self._send_due(start + due * _TICK)
+                    sent += 1
         await self._quiet(patience)
         return self.number - before
 

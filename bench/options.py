@@ -14,16 +14,19 @@ _ABOUT = """Measures `eventing serve` as a program of its own, with a load gener
 Cases run in turn with the base case (base, case, base, case ...); what is shown are medians. docs/performance.md says what each
 case means and how to read the table. Ends with 1 where an event was lost or refused, or a run failed."""
 _MOST_EVENTS = 5_000_000
+_MOST_TRIGGERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``cases``: in the table's order. ``parked``: events of the case `parked`."""
+    """``cases``: in the table's order. ``parked``: events of the case `parked`. ``triggers``: how many in
+    the case `start`, in turn."""
 
     cases: tuple[str, ...]
     pairs: int
     amount: Amount
     parked: int
+    triggers: tuple[int, ...]
     channel: str | None
     data_dir: Path | None
     json: Path | None
@@ -44,6 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     amount.add_argument("--seconds", type=float, help="how long each run is loaded (default: 3)")
     amount.add_argument("--events", type=int, help="send so many events in each run instead")
     parser.add_argument("--parked", type=int, help="events of the case parked (default: 1000000)")
+    parser.add_argument("--triggers", help="numbers of the case start, comma-separated (default: 1,1000,10000)")
     parser.add_argument("--quick", action="store_true", help="one pair, a second each, 20,000 parked: rough figures")
     parser.add_argument("--channel", metavar="URL", help="as for `eventing serve` (default: its own default)")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="on the disk to measure (default: the temporary folder)")
@@ -53,6 +57,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     pairs = given.pairs if given.pairs is not None else 1 if given.quick else 5
     seconds = given.seconds if given.seconds is not None else 1.0 if given.quick else 3.0
     parked = given.parked if given.parked is not None else 20_000 if given.quick else 1_000_000
+    counts = (given.triggers or "1,1000,10000").split(",")
+    if not all(count.isascii() and count.isdigit() and 1 <= int(count) <= _MOST_TRIGGERS for count in counts):
+        parser.error(f"--triggers: numbers from 1 to {_MOST_TRIGGERS}, comma-separated")
     for name, value, least, most in (
         ("--pairs", pairs, 1, 100),
         ("--seconds", seconds, 0.1, 600),
@@ -65,4 +72,14 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         if path is not None and not path.is_dir():
             parser.error(f"{option}: {path} is no folder")
     chosen = tuple(name for name in CASES if given.case is None or name in given.case)
-    return Options(chosen, pairs, Amount(seconds, given.events), parked, given.channel, given.data_dir, given.json, given.keep)
+    return Options(
+        cases=chosen,
+        pairs=pairs,
+        amount=Amount(seconds, given.events),
+        parked=parked,
+        triggers=tuple(int(count) for count in counts),
+        channel=given.channel,
+        data_dir=given.data_dir,
+        json=given.json,
+        keep=given.keep,
+    )

@@ -40,8 +40,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where engines run. ``folder``: temporary, on the disk to measure; ``keep``: leave stores and logs there. ``channel``: as for
-    `serve`."""
+    """Where engines run. ``folder``: temporary, on the disk to measure; ``keep``: leave stores and logs there. ``channel``:
+    as for `serve`."""
 
     folder: Path
     channel: str | None = None

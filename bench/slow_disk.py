@@ -17,7 +17,7 @@ _SOURCE = """
 #include <time.h>
 
 static void wait_first(void) {
-    struct timespec left = {0, %d};
+    struct timespec left = {0, NANOSECONDS};
     while (nanosleep(&left, &left) != 0) {}
 }
 
@@ -34,7 +34,7 @@ int fdatasync(int file) {
     wait_first();
     return next(file);
 }
-""" % int(DELAY * 1e9)
+""".replace("NANOSECONDS", str(round(DELAY * 1e9)))
 _PROBE = """
 import os, sqlite3, sys, time
 file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)

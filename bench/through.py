@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,10 @@ async def through(
 ) -> Run:
     """``rate``: events per second of a scheduled case. ``environment``: of the engine, beside this program's own."""
     run = Run(case.name)
-    async with subscribers(case.matching, case.shape.size, case.fault, ordered=case.ordered) as (sinks, ports):
+    async with AsyncExitStack() as stack:
+        sinks, ports = await stack.enter_async_context(
+            subscribers(case.matching, case.shape.size, case.fault, ordered=case.ordered)
+        )
         async with place.engine(_objects(case, ports), environment) as engine:
             try:
                 run.figures["ready_s"] = await engine.start()
