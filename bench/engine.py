@@ -137,6 +137,15 @@ class Engine:
             raise EngineFailed(f"/metrics answered {status}")
         return Metrics(page)
 
+    async def durability(self) -> str:
+        """Which level its channel states, in its own words; empty where it states none."""
+        status, body = await get(self.control_port, "/apis/eventing.knative.dev/v1/namespaces/default/brokers/default")
+        if status != 200:
+            raise EngineFailed(f"the broker's status answered {status}")
+        conditions = json.loads(body)["status"]["conditions"]
+        told = (str(one.get("message", "")).partition("durability: ") for one in conditions)
+        return next((level for _, found, level in told if found), "")
+
     def _running(self) -> asyncio.subprocess.Process:
         if self._process is None:
             raise EngineFailed("it was never started")

@@ -53,8 +53,9 @@ class Load:
         return self.accepted + sum(self.refused.values())
 
     async def open(self) -> None:
-        """Connect. Raises OSError."""
+        """Connect; after `close` again, and the numbers go on. Raises OSError."""
         loop = asyncio.get_running_loop()
+        self.lost = ""
         for index in range(self._size):
             connection = _Connection(self, maker(self.shape, self._path, self._port, index))
             await loop.create_connection(lambda connection=connection: connection, "127.0.0.1", self._port)  # type: ignore[misc]

@@ -21,7 +21,7 @@ _BATCH = 500
 _CONNECTIONS = 8
 _PROBE = 75.0
 """Seconds until the first event: the circuit breaker asks a dead subscriber once a minute at least."""
-_LONGEST = 180.0
+_LONGEST = 240.0
 """Seconds of draining that are watched."""
 _STEP = 1.0
 _ENTRIES = 'trigger="default/parked"'
@@ -37,6 +37,7 @@ async def parking(case: Case, place: Place, *, events: int, rate: float, seconds
         async with place.engine(objects) as engine:
             try:
                 await engine.start()
+                run.durability = await engine.durability()
                 run.figures["rss_idle_mb"] = engine.memory()[0] / 1e6
                 async with (
                     loading(Shape(case.shape.size), engine.port) as steady,
@@ -110,6 +111,9 @@ async def _drain(run: Run, engine: Engine, steady: Load, healthy: Sink, back: Si
         run.failures.append(f"nothing was delivered within {_PROBE:g} s after the subscriber came back")
         return
     run.figures["first_after_s"] = (back.first - returned) / 1e9
+    # A server closes connections on which nothing comes for as long as this may have taken.
+    await steady.close()
+    await steady.open()
     healthy.restart()
     before, cpu = healthy.distinct, engine.cpu()
     with collector_off():

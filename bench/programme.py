@@ -36,6 +36,11 @@ class Outcome:
         return [*self.before, *(run for runs in (*self.cases.values(), *self.bases.values()) for run in runs)]
 
     @property
+    def durability(self) -> list[str]:
+        """What a 202 meant in these runs, each level once."""
+        return list(dict.fromkeys(run.durability for run in self.runs if run.durability))
+
+    @property
     def failed(self) -> bool:
         return any(run.failures for run in self.runs)
 
@@ -103,7 +108,8 @@ class Programme:
         return self._rates[key]
 
     def _say(self, run: Run) -> None:
-        figures = "  ".join(f"{name} {run.figures[name]:,.1f}" for name in TOLD if name in run.figures)
+        chosen = [name for name in TOLD if name in run.figures] or list(run.figures)
+        figures = "  ".join(f"{name} {run.figures[name]:,.1f}" for name in chosen)
         self._tell(f"{run.case:<14} {figures}{'  REFUSED' if run.refused else ''}")
         for failure in run.failures:
             self._tell(f"{'':<14} FAILED: {failure}")

@@ -35,6 +35,7 @@ def table(outcome: Outcome, machine: Mapping[str, Any]) -> str:
     """Medians, a line per case; below it what only some cases have, and everything that went wrong."""
     blocks = [
         [", ".join(f"{name}: {value}" for name, value in machine.items() if value is not None)],
+        [f"a 202 means: {level}" for level in outcome.durability],
         list(_main(outcome)),
         list(_special(outcome)),
         list(_troubles(outcome)),
@@ -115,6 +116,7 @@ def document(outcome: Outcome, machine: Mapping[str, Any], options: Options) -> 
         "format": FORMAT,
         "failed": outcome.failed,
         "machine": machine,
+        "durability": outcome.durability,
         "options": asked,
         "cases": cases,
         "other_runs": [asdict(run) for run in outcome.before],

@@ -28,7 +28,7 @@ SLOW = 3.0
 @dataclass(slots=True)
 class Run:
     """One run of a case. ``figures``: by name, times in the unit that the name ends with. ``failures``: why it does not count.
-    ``notes``: what else a reader has to know. ``refused``: the engine can't do this (yet)."""
+    ``notes``: what else a reader has to know. ``refused``: the engine can't do this (yet). ``durability``: what a 202 meant."""
 
     case: str
     pair: int = 0
@@ -36,6 +36,7 @@ class Run:
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: bool = False
+    durability: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,11 @@ def audit(run: Run, load: Load, sinks: Sequence[Sink], metrics: Metrics | None, 
         if sink.distinct > load.number:
             run.failures.append(f"{sink.name}: {sink.distinct} different events came of {load.number} that were sent")
     run.figures["repeats"] = sum(sink.repeats for sink in sinks)
-    if metrics is not None and not faulty:
+    if metrics is None:
+        return
+    if parked := metrics.total("eventing_parked_total"):
+        run.figures["parked"] = parked
+    if not faulty:
         failed = metrics.reasons("eventing_delivery_failures_total")
         if failed:
             run.failures.append(f"attempts failed at healthy subscribers: {failed}")

@@ -74,6 +74,7 @@ async def through(
         async with place.engine(_objects(case, ports), environment) as engine:
             try:
                 run.figures["ready_s"] = await engine.start()
+                run.durability = await engine.durability()
             except EngineFailed as error:
                 run.refused = case.ordered and _SOON in str(error)
                 (run.notes if run.refused else run.failures).append(str(error))
