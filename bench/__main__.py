@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.machine import describe
 from bench.options import Options, parse
 from bench.programme import Programme, to_stderr
 from bench.report import document, table
+
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -23,14 +27,15 @@ def main() -> int:
         return 2
     folder = Path(tempfile.mkdtemp(prefix="eventing-bench-", dir=options.data_dir))
     try:
-        return asyncio.Runner(loop_factory=_loop_factory()).run(_main(options, folder))
-    except KeyboardInterrupt:
-        return 130
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_main(options, folder))
+    except KeyboardInterrupt:  # so early that nothing was started
+        return INTERRUPTED
     finally:
         if options.keep:
             to_stderr(f"kept: {folder}")
         else:
-            _remove(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _main(options: Options, folder: Path) -> int:
@@ -39,10 +44,11 @@ async def _main(options: Options, folder: Path) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
-    machine = await describe(folder)
     programme = Programme(options, folder, to_stderr)
-    code = 130
+    machine: dict[str, Any] = {}
+    code = INTERRUPTED
     try:
+        machine = await describe(folder)
         outcome = await programme.run()
         code = 1 if outcome.failed else 0
     except asyncio.CancelledError:
@@ -51,12 +57,6 @@ async def _main(options: Options, folder: Path) -> int:
     if options.json is not None:
         options.json.write_text(document(programme.outcome, machine, options), encoding="utf-8")
     return code
-
-
-def _remove(folder: Path) -> None:
-    import shutil  # noqa: PLC0415
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -65,6 +65,8 @@ async def shim(folder: Path) -> dict[str, str]:
     environment = {
         "LD_PRELOAD": f"{library}{os.pathsep}{os.environ['LD_PRELOAD']}" if "LD_PRELOAD" in os.environ else str(library)
     }
+    for left in folder.glob("slow_fsync.probe*"):
+        left.unlink()
     took = float(await _run(sys.executable, "-c", _PROBE, str(folder / "slow_fsync.probe"), environment=environment))
     if took < DELAY:
         raise NoShim(f"the library has no effect here: fsync took {took * 1e3:.1f} ms")
