@@ -43,8 +43,9 @@ os.fsync(file)
 plain = time.perf_counter() - began
 database = sqlite3.connect(sys.argv[1] + ".db", isolation_level=None)
 database.execute("PRAGMA synchronous=FULL")
+database.execute("CREATE TABLE IF NOT EXISTS probe (id)")
 began = time.perf_counter()
-database.execute("CREATE TABLE probe (id)")
+database.execute("INSERT INTO probe VALUES (1)")
 print(min(plain, time.perf_counter() - began))
 """
 
@@ -65,8 +66,6 @@ async def shim(folder: Path) -> dict[str, str]:
     environment = {
         "LD_PRELOAD": f"{library}{os.pathsep}{os.environ['LD_PRELOAD']}" if "LD_PRELOAD" in os.environ else str(library)
     }
-    for left in folder.glob("slow_fsync.probe*"):
-        left.unlink()
     took = float(await _run(sys.executable, "-c", _PROBE, str(folder / "slow_fsync.probe"), environment=environment))
     if took < DELAY:
         raise NoShim(f"the library has no effect here: fsync took {took * 1e3:.1f} ms")
