@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import deque
+from collections.abc import Callable
 from time import monotonic_ns
 from typing import cast
 
@@ -86,9 +87,12 @@ class Load:
             await self._quiet(patience)
         return self.number - before
 
-    async def scheduled(self, rate: float, seconds: float, *, patience: float = 30.0) -> int:
+    async def scheduled(
+        self, rate: float, seconds: float, *, stop: Callable[[], bool] = lambda: False, patience: float = 30.0
+    ) -> int:
         """Send at times that were fixed before, whatever the answers do: each millisecond what is due by then. An event's
-        time is that at which it was due, so the wait for a free connection counts (no coordinated omission)."""
+        time is that at which it was due, so the wait for a free connection counts (no coordinated omission). ``stop``: asked
+        each millisecond whether to end before ``seconds`` are over. Returns and raises what `closed` does."""
         before = self.number
         requests = max(1, round(rate * seconds / self.shape.batch))
         interval = seconds * 1e9 / requests
@@ -96,7 +100,7 @@ class Load:
         start = (monotonic_ns() // _TICK + 3) * _TICK
         sent = 0
         with Ticks(start, _TICK) as ticks:
-            while sent < requests and not self.lost:
+            while sent < requests and not self.lost and not stop():
                 tick = (await ticks.next() - start) // _TICK
                 # Each has the time of the beat that it is due at: nobody is to count what lies between two beats as delay.
                 while sent < requests and (due := -(-int(sent * interval) // _TICK)) <= tick:

@@ -23,7 +23,6 @@ _PROBE = 75.0
 """Seconds until the first event: the circuit breaker asks a dead subscriber once a minute at least."""
 _LONGEST = 240.0
 """Seconds of draining that are watched."""
-_STEP = 1.0
 _ENTRIES = 'trigger="default/parked"'
 
 
@@ -118,10 +117,11 @@ async def _drain(run: Run, engine: Engine, steady: Load, healthy: Sink, back: Si
     before, cpu = healthy.distinct, engine.cpu()
     with collector_off():
         began = time.monotonic_ns()
-        seen, stalled = back.distinct, 0
-        while back.distinct < many.number and time.monotonic_ns() - began < _LONGEST * 1e9 and stalled < PATIENCE / _STEP:
-            await steady.scheduled(rate, _STEP, patience=PATIENCE)
-            stalled, seen = (stalled + 1, seen) if back.distinct == seen else (0, back.distinct)
+
+        def over() -> bool:
+            return back.distinct >= many.number or time.monotonic_ns() - back.last > PATIENCE * 1e9
+
+        await steady.scheduled(rate, _LONGEST, stop=over, patience=PATIENCE)
         await healthy.until(steady.number, PATIENCE)
     drained, took = back.distinct, (back.last - back.first) / 1e9
     run.figures |= {"drained": drained, "drain_s": took, "drain_rate": drained / took if took else 0.0}

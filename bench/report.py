@@ -21,11 +21,17 @@ _COLUMNS = (
     ("p99 ms", "p99_ms", 2),
     ("CPU us", "cpu_us", 1),
     ("load us", "load_cpu_us", 1),
+    ("idle MB", "rss_idle_mb", 0),
     ("RSS MB", "rss_mb", 0),
 )
-_COMPARED = ("events/s", "p99", "CPU us")
-_TABLED = frozenset(name for _, name, _ in _COLUMNS) | {"seconds", "events", "accepted_rate", "max_ms", "rss_peak_mb", "ready_s"}
-_ELSEWHERE = {"repeats", "rss_idle_mb", "cpu_us_per_delivery", "late_p50_ms", "late_max_ms"}
+_COMPARED = (("x events/s", "rate", 2), ("x p99", "p99_ms", 2))
+_MORE = ("+CPU us", "cpu_us", 1)
+_AGAINST = "against"
+_NOT_SHOWN = frozenset(name for _, name, _ in _COLUMNS) | {
+    *("seconds", "events", "accepted_rate", "max_ms", "rss_peak_mb", "ready_s", "repeats"),
+    *("cpu_us_per_delivery", "late_p50_ms", "late_max_ms"),
+}
+"""Figures of a line of the table that are not shown below it again."""
 _WIDTH = 15
 
 Pairs = tuple[list[Mapping[str, float]], list[Mapping[str, float]]]
@@ -44,28 +50,33 @@ def table(outcome: Outcome, machine: Mapping[str, Any]) -> str:
 
 
 def _main(outcome: Outcome) -> Iterator[str]:
-    titles = [title for title, _, _ in _COLUMNS]
-    compared = [f"{'+' if name == 'CPU us' else 'x '}{name}" for name in _COMPARED]
-    yield f"{'case':<{_WIDTH}}" + "".join(f"{title:>13}" for title in (*titles, *compared, "against"))
+    titles = [title for title, _, _ in (*_COLUMNS, *_COMPARED, _MORE)]
+    yield f"{'case':<{_WIDTH}}" + "".join(_cell(title, title) for title in titles) + f"  {_AGAINST}"
     for name, runs in outcome.cases.items():
         found = medians(good(runs))
         if "rate" not in found:
             continue
-        cells = [_cell(found.get(key), digits) for _, key, digits in _COLUMNS]
         pairs = paired(runs, outcome.bases.get(name, []))
-        cells += [_cell(ratio(*pairs, "rate"), 2), _cell(ratio(*pairs, "p99_ms"), 2), _cell(difference(*pairs, "cpu_us"), 1)]
-        yield f"{name:<{_WIDTH}}" + "".join(cells) + f"{CASES[name].against or '-':>13}"
+        cells = [_number(title, found.get(key), digits) for title, key, digits in _COLUMNS]
+        cells += [_number(title, ratio(*pairs, key), digits) for title, key, digits in _COMPARED]
+        cells.append(_number(_MORE[0], difference(*pairs, _MORE[1]), _MORE[2]))
+        yield f"{name:<{_WIDTH}}" + "".join(cells) + f"  {CASES[name].against or '-'}"
 
 
-def _cell(value: float | None, digits: int) -> str:
-    return f"{'-':>13}" if value is None else f"{value:>13,.{digits}f}"
+def _number(title: str, value: float | None, digits: int) -> str:
+    return _cell(title, "-" if value is None else f"{value:,.{digits}f}")
+
+
+def _cell(title: str, text: str) -> str:
+    return f"{text:>{max(9, len(title) + 2)}}"
 
 
 def _special(outcome: Outcome) -> Iterator[str]:
     """Figures that have no column, three a line."""
     for name, runs in outcome.cases.items():
-        found = {key: value for key, value in medians(good(runs)).items() if key not in _TABLED | _ELSEWHERE}
-        shown = [f"{key} {value:,.{0 if value >= 1000 else 2}f}" for key, value in found.items()]
+        found = medians(good(runs))
+        hidden = _NOT_SHOWN if "rate" in found else frozenset({"repeats"})
+        shown = [f"{key} {value:,.{0 if value >= 1000 else 2}f}" for key, value in found.items() if key not in hidden]
         for start in range(0, len(shown), 3):
             yield f"{name if start == 0 else '':<{_WIDTH}}" + "".join(f"{text:<38}" for text in shown[start : start + 3]).rstrip()
 

@@ -123,6 +123,12 @@ async def test_an_open_loop_spreads_its_events_evenly() -> None:
     assert set(beats[1:-1]) == {3, 4}
 
 
+async def test_an_open_loop_ends_early_when_told_to() -> None:
+    async with server(lambda _: [ACCEPTED]) as port, load(port) as sender:
+        assert 5 <= await sender.scheduled(1000, 60, stop=lambda: sender.number >= 5) < 60_000
+        assert sender.accepted == sender.number
+
+
 async def test_load_and_sink_agree_on_what_was_sent() -> None:
     sink = Sink(64)
     try:
