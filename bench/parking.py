@@ -14,7 +14,7 @@ from bench.manifests import broker, trigger
 from bench.messages import Shape
 from bench.ports import HeldPort
 from bench.sink import Sink
-from bench.site import PATIENCE, Place, Run, audit, collector_off, loading, memory_figures, metrics_of
+from bench.site import PATIENCE, Place, Run, audit, collector_off, loading, memory_figures
 
 _TYPE = "com.example.parked"
 _BATCH = 500
@@ -47,7 +47,7 @@ async def parking(case: Case, place: Place, *, events: int, rate: float, seconds
                     await back.start(held.listener())
                     await _drain(run, engine, steady, healthy, back, many, rate)
                     audit(run, steady, [healthy], None, faulty=True)
-                    await _account(run, engine, back, many)
+                    account(run, back, many, await _entries(engine))
             except (EngineFailed, LoadFailed, OSError) as error:
                 run.failures.append(f"{type(error).__name__}: {error}")
                 run.notes.append(f"the engine's log ends with: {engine.tail()[-1000:]}")
@@ -131,13 +131,11 @@ async def _drain(run: Run, engine: Engine, steady: Load, healthy: Sink, back: Si
     run.figures |= {"rss_drained_mb": now / 1e6, "rss_peak_mb": most / 1e6}
 
 
-async def _account(run: Run, engine: Engine, back: Sink, many: Load) -> None:
-    """Each event was delivered or still waits."""
+def account(run: Run, back: Sink, many: Load, waiting: int) -> None:
+    """Each parked event was delivered or is one of those that wait."""
     if many.refused:
         run.failures.append(f"batches to be parked were refused: {many.refused}")
     run.failures += back.faults
-    metrics = await metrics_of(engine)
-    waiting = int(metrics.total("eventing_backlog_entries", _ENTRIES)) if metrics is not None else 0
     if back.distinct + waiting < many.number:
         run.failures.append(f"of {many.number} parked events {back.distinct} were delivered and {waiting} wait: the rest is gone")
     elif back.distinct < many.number:

@@ -12,6 +12,7 @@ from bench.load import Load
 from bench.machine import file_system
 from bench.messages import Shape
 from bench.options import Options, parse
+from bench.parking import account
 from bench.programme import Outcome
 from bench.report import document, paired, table
 from bench.sink import Sink
@@ -91,6 +92,18 @@ async def test_a_refused_event_fails_the_run_and_a_repeat_is_told() -> None:
     audit(found, load, [sink], None, faulty=False)
     assert found.failures == ["events were refused: 1 with 503"]
     assert found.figures["repeats"] == 1
+
+
+@pytest.mark.parametrize(("waiting", "failures"), [(2, 0), (1, 1)])
+async def test_a_parked_event_that_neither_came_nor_waits_fails_the_run(waiting: int, failures: int) -> None:
+    back, many, found = Sink(64), Load(Shape(64), 1), Run("parked")
+    many.number = 4
+    for number in (0, 2):
+        back.came(b"%08x-%016x" % (number, 1), 64)
+    account(found, back, many, waiting)
+    assert len(found.failures) == failures
+    assert len(found.notes) == 1 - failures
+    assert all("of 4 parked events 2 were delivered and 1 wait" in failure for failure in found.failures)
 
 
 def test_every_case_runs_by_default_and_its_partners_exist() -> None:
