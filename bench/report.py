@@ -14,6 +14,8 @@ from bench.programme import Outcome
 from bench.site import Run
 
 FORMAT = 1
+DISTURBED = 0.2
+"""Cores that other programs may use during a run without a word."""
 _COLUMNS = (
     ("events/s", "rate", 0),
     ("deliveries/s", "delivery_rate", 0),
@@ -29,7 +31,7 @@ _MORE = ("+CPU us", "cpu_us", 1)
 _AGAINST = "against"
 _NOT_SHOWN = frozenset(name for _, name, _ in _COLUMNS) | {
     *("seconds", "events", "accepted_rate", "max_ms", "rss_peak_mb", "ready_s", "repeats"),
-    *("cpu_us_per_delivery", "late_p50_ms", "late_max_ms"),
+    *("cpu_us_per_delivery", "late_p50_ms", "late_max_ms", "others_cores"),
 }
 """Figures of a line of the table that are not shown below it again."""
 _WIDTH = 15
@@ -82,6 +84,12 @@ def _special(outcome: Outcome) -> Iterator[str]:
 
 
 def _troubles(outcome: Outcome) -> Iterator[str]:
+    disturbed = [run.figures["others_cores"] for run in outcome.runs if run.figures.get("others_cores", 0.0) > DISTURBED]
+    if disturbed:
+        yield (
+            f"in {len(disturbed)} runs something else used the machine (up to {max(disturbed):.1f} cores): "
+            "their rates and latencies are too bad, CPU us is nearer to the truth"
+        )
     for run in outcome.runs:
         if run.figures.get("repeats"):
             yield f"{run.case} (pair {run.pair + 1}): {run.figures['repeats']:,.0f} deliveries were repeats"

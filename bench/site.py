@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -116,15 +117,28 @@ class Clock:
     def __init__(self, engine: Engine | None) -> None:
         self._engine = engine
         self._own, self._engines = time.process_time(), engine.cpu() if engine is not None else 0.0
+        self._all = busy()
         self.began = time.monotonic_ns()
 
     def figures(self, events: int, until: int) -> dict[str, float]:
         """``until``: the end of the phase, on the monotonic clock in nanoseconds."""
-        own = time.process_time() - self._own
+        own, everyone = time.process_time() - self._own, busy() - self._all
+        engine = self._engine.cpu() - self._engines if self._engine is not None else 0.0
+        passed = (time.monotonic_ns() - self.began) / 1e9
         found = {"seconds": (until - self.began) / 1e9, "load_cpu_us": own / events * 1e6}
         if self._engine is not None:
-            found["cpu_us"] = (self._engine.cpu() - self._engines) / events * 1e6
+            found["cpu_us"] = engine / events * 1e6
+        found["others_cores"] = max(0.0, everyone - own - engine) / passed
         return found
+
+
+def busy(text: str | None = None) -> float:
+    """Processor seconds that all programs and the kernel have used on all cores, and those that another guest of the same host
+    had. ``text``: as `/proc/stat` has it."""
+    if text is None:
+        text = Path("/proc/stat").read_text(encoding="utf-8")
+    user, nice, system, _idle, _waiting, *interrupts_and_stolen = (int(field) for field in text.split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(interrupts_and_stolen)) / os.sysconf("SC_CLK_TCK")
 
 
 def audit(run: Run, load: Load, sinks: Sequence[Sink], metrics: Metrics | None, *, faulty: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bench.parking import account
 from bench.programme import Outcome
 from bench.report import document, paired, table
 from bench.sink import Sink
-from bench.site import Run, audit
+from bench.site import Run, audit, busy
 from bench.slow_disk import NoShim, shim
 
 MACHINE = {"cpu": "some", "commit": None}
@@ -154,6 +155,21 @@ def test_the_file_system_is_that_of_the_innermost_mount(tmp_path: Path) -> None:
     )
     assert file_system(inner / "data", mounts) == ("tmpfs", "tmpfs")
     assert file_system(tmp_path, mounts) == ("xfs", "/dev/middle")
+
+
+def test_what_others_do_with_the_machine_is_told() -> None:
+    assert "something else" not in table(outcome(), MACHINE)
+    found = outcome()
+    found.bases["ten"][0].figures["others_cores"] = 1.25
+    assert "in 1 runs something else used the machine (up to 1.2 cores)" in table(found, MACHINE)
+
+
+def test_idle_time_and_waiting_for_the_disk_is_no_use_of_the_machine() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    text = (
+        f"cpu  {1 * ticks} {2 * ticks} {4 * ticks} {8 * ticks} {16 * ticks} {32 * ticks} {64 * ticks} {128 * ticks} 0 0\ncpu0 1\n"
+    )
+    assert busy(text) == 1 + 2 + 4 + 32 + 64 + 128
 
 
 async def test_the_slow_disk_is_tried_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
