@@ -38,12 +38,17 @@ async def append(channel: Channel, options: argparse.Namespace) -> int:
     async with asyncio.TaskGroup() as group:
         for _ in range(options.appenders):
             group.create_task(run())
-    return options.events // options.appenders * options.appenders
+    return total_of(options)
+
+
+def total_of(options: argparse.Namespace) -> int:
+    """Events that all appenders together store."""
+    return int(options.events // options.appenders * options.appenders)
 
 
 async def through(channel: Channel, options: argparse.Namespace) -> int:
     """The same, read and settled meanwhile by one reader."""
-    total = options.events // options.appenders * options.appenders
+    total = total_of(options)
 
     reader = await channel.reader("bench")
     stored = reader.wanted()
