@@ -12,6 +12,7 @@ from typing import cast
 
 from eventing.errors import ConnectFailed, DeliveryFailed, DeliveryTimeout
 from eventing.http.client_connection import Answered, ClientConnection, ClosedUnanswered, Done, describe
+from eventing.http.known_answers import KnownAnswers
 from eventing.http.limits import ClientLimits
 from eventing.http.log import Log
 from eventing.http.pool import Pool, Pools, Slot
@@ -52,6 +53,7 @@ class HttpClient:
         self._connections: set[ClientConnection] = set()
         self._contexts = ClientContexts(self._limits.max_tls_contexts)
         self._writer = RequestWriter()
+        self._answers = KnownAnswers()
         self._target = lru_cache(self._limits.max_urls)(parse_target)
         self._timer: asyncio.TimerHandle | None = None
         self._tick = inf
@@ -259,7 +261,7 @@ class HttpClient:
         def idled(connection: ClientConnection) -> None:
             self._pools.idled(pool, connection)
 
-        connection = ClientConnection(self._limits, target.label)
+        connection = ClientConnection(self._limits, target.label, self._answers)
         secure = target.scheme == "https"
         while True:
             try:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TypeAlias, cast
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed, DeliveryTimeout
+from eventing.http.known_answers import KnownAnswers
 from eventing.http.limits import ClientLimits
 from eventing.http.response_parser import ResponseParser
 from eventing.ports.http import Response
@@ -32,11 +33,13 @@ Done: TypeAlias = Callable[[Answered], None]
 
 
 class ClientConnection(asyncio.Protocol):
-    """``label``: host and port, for messages."""
+    """``label``: host and port, for messages. ``answers``: shared by all connections of a client."""
 
     __slots__ = (
+        "_answers",
         "_began",
         "_done",
+        "_head",
         "_idled",
         "_limits",
         "_lost",
@@ -50,8 +53,10 @@ class ClientConnection(asyncio.Protocol):
         "used",
     )
 
-    def __init__(self, limits: ClientLimits, label: str) -> None:
+    def __init__(self, limits: ClientLimits, label: str, answers: KnownAnswers) -> None:
         self.label = label
+        self._answers = answers
+        self._head = False
         self._parser = ResponseParser(limits)
         self._idled: Callable[[ClientConnection], None] | None = None
         self._on_ended: Callable[[ClientConnection], None] | None = None
@@ -85,6 +90,7 @@ class ClientConnection(asyncio.Protocol):
         """Send a request. ``done`` is called once, when there is an answer or none can come, but not from within this call;
         never after `cancel`. ``now``, ``deadline``: on the loop's clock."""
         self._parser.expect(head=is_head)
+        self._head = is_head
         self._began, self.deadline, self._timeout, self._done = now, deadline, timeout, done
         transport = self._transport
         if transport is None or self.ended:
@@ -136,12 +142,18 @@ class ClientConnection(asyncio.Protocol):
         if self._done is None:  # nobody asked: what comes next could be taken for the next answer
             self.abort()
             return
+        if not parser.begun:
+            known = self._answers.get(data)
+            if known is not None and not self._head:
+                self._answered(known)
+                return
         try:
             parser.feed(data)
         except DeliveryFailed as error:
             self.drop(_labelled(error, self.label))
             return
         if parser.response is not None:
+            self._answers.note(data, parser)
             self._answered(parser.response)
 
     def eof_received(self) -> None:

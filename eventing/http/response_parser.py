@@ -81,6 +81,10 @@ class ResponseParser:
         if self.response is None:
             self._bound_raw()
 
+    def is_whole(self, data: bytes) -> bool:
+        """Whether ``data``, just fed, is by itself the answer that is there now, and another may follow it."""
+        return self.reusable and not self._head and self._raw == len(data)
+
     def finish(self) -> None:
         """The peer closed. Completes an answer that ends so; raises `AnswerMalformed` for one cut short."""
         self.reusable = False

@@ -16,6 +16,9 @@ Mark = tuple[float, int]
 
 START: Mark = (float("-inf"), -1)
 
+ROW_OVERHEAD = 32
+"""Bytes counted per event beside head and payload, so that empty events have a size too."""
+
 
 @dataclass(slots=True)
 class LeaseMark:
@@ -82,12 +85,15 @@ class BrokerBook:
 
 @dataclass(slots=True)
 class Books:
+    """``uncounted``: brokers, by uid, whose counters in the file are behind what was appended."""
+
     brokers: dict[str, BrokerBook] = field(default_factory=dict)
     dropped: list[int] = field(default_factory=list)
     dead_bytes: dict[str, int] = field(default_factory=dict)
     dead_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     revision: int = 0
     clock: float = 0.0
+    uncounted: dict[str, BrokerBook] = field(default_factory=dict)
 
     @property
     def waiting(self) -> bool:
@@ -109,8 +115,11 @@ def load(connection: sqlite3.Connection, former: Books | None = None) -> Books:
                 books.dropped.append(number)
             continue
         highest = connection.execute(f"SELECT max(position) FROM log_{number}").fetchone()[0]
-        book = BrokerBook(number, uid, max(swept, highest if highest is not None else 0), swept, size)
+        more = _uncounted(connection, number, size)
+        book = BrokerBook(number, uid, max(swept, highest if highest is not None else 0), swept, size + more)
         books.brokers[uid] = by_number[number] = book
+        if more:
+            books.uncounted[uid] = book
     for number, name, position in connection.execute("SELECT broker, name, position FROM cursors"):
         if number in by_number:
             by_number[number].cursors[name] = position
@@ -132,6 +141,26 @@ def load(connection: sqlite3.Connection, former: Books | None = None) -> Books:
     if former is not None:
         _carry_leases(connection, former, books)
     return books
+
+
+def counted(broker: BrokerBook) -> tuple[str, tuple[str, str]]:
+    """The statement that notes up to which event the broker's bytes in the file are counted. They are in the note too: where
+    they differ, a program that doesn't know it has counted since."""
+    return "INSERT OR REPLACE INTO meta VALUES(?, ?)", (f"counted:{broker.number}", f"{broker.last} {broker.bytes}")
+
+
+def _uncounted(connection: sqlite3.Connection, number: int, size: int) -> int:
+    """Bytes appended since the broker's were counted last."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (f"counted:{number}",)).fetchone()
+    if row is None:
+        return 0
+    position, bytes_ = map(int, row[0].split())
+    if bytes_ != size:
+        return 0
+    row = connection.execute(
+        f"SELECT count(*), sum(length(head) + coalesce(length(data), 0)) FROM log_{number} WHERE position > ?", (position,)
+    ).fetchone()
+    return int(row[0]) * ROW_OVERHEAD + int(row[1] or 0)
 
 
 def _exists(connection: sqlite3.Connection, number: int) -> bool:

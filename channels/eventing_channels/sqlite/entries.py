@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eventing.ports.records import NewEntry
-from eventing_channels.sqlite.books import BrokerBook, LaneBook
+from eventing_channels.sqlite.books import ROW_OVERHEAD, BrokerBook, LaneBook
 from eventing_channels.sqlite.detail import encode_detail
-from eventing_channels.sqlite.log import ROW_OVERHEAD
 from eventing_channels.sqlite.transaction import Transaction
 
 

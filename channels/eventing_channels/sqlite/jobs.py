@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from eventing.errors import ChannelFull, ChannelUnavailable
 from eventing_channels.sqlite.transaction import Transaction
 
-LAZY = 0.01
+LAZY = 0.02
 """Seconds that a job which nobody waits for may be put off, to share the commit of the next that is urgent."""
 
 GATHER, COMPANY, ENOUGH = 0.0015, 8, 64

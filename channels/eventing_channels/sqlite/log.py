@@ -11,7 +11,7 @@ from eventing.bindings.storage import encode_head
 from eventing.errors import ChannelFull
 from eventing.ports.records import NewRecord, Position, Record
 from eventing_channels.sqlite import schema
-from eventing_channels.sqlite.books import BrokerBook
+from eventing_channels.sqlite.books import ROW_OVERHEAD, BrokerBook
 from eventing_channels.sqlite.jobs import Job
 from eventing_channels.sqlite.transaction import Refusal, Transaction
 
@@ -22,9 +22,6 @@ _COLUMNS = 5
 _ROWS = 64
 """Rows of one statement at most. Between two steps of a statement the module lets go of the interpreter, and gets it back only
 when the event loop pauses: many rows in one step cost one such wait instead of one each."""
-
-ROW_OVERHEAD = 32
-"""Bytes counted per event beside head and payload, so that empty events have a size too."""
 
 
 def encode(records: Sequence[NewRecord]) -> list[Encoded]:
@@ -82,6 +79,26 @@ class Append(Job):
 
     def run(self, tx: Transaction) -> list[Position]:
         return list(store(tx, self.check(tx, 0), self.encoded))
+
+
+def is_one_statement(jobs: Sequence[Job]) -> bool:
+    """Whether these are appends to one broker that take a single INSERT. That is a transaction by itself, and needs neither BEGIN
+    nor COMMIT: most of what an append costs is getting the interpreter back from the event loop after each statement."""
+    rows, broker = 0, None
+    for job in jobs:
+        if not isinstance(job, Append) or (broker is not None and job.broker != broker):
+            return False
+        broker = job.broker
+        rows += len(job.encoded)
+    return 0 < rows <= _ROWS
+
+
+def append_alone(tx: Transaction, jobs: Sequence[Job]) -> None:
+    """Run what `is_one_statement`; it is committed then."""
+    tx.fault("append.begin")
+    tx.fault("append.written")  # the last step at which nothing of it is stored, as before a COMMIT
+    append_all(tx, [job for job in jobs if isinstance(job, Append)])
+    tx.leave_uncounted()
 
 
 def append_all(tx: Transaction, jobs: Sequence[Append]) -> None:

@@ -11,9 +11,8 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from eventing_channels.sqlite.books import Books, BrokerBook
+from eventing_channels.sqlite.books import ROW_OVERHEAD, Books, BrokerBook
 from eventing_channels.sqlite.jobs import Job
-from eventing_channels.sqlite.log import ROW_OVERHEAD
 from eventing_channels.sqlite.transaction import Transaction
 
 STEP = 2048
@@ -81,6 +80,7 @@ def clear_dropped(tx: Transaction, limit: int = STEP) -> bool:
     if deleted == 0:
         tx.execute("DELETE FROM lanes WHERE broker = ?", (number,))
         tx.execute(f"DROP TABLE log_{number}")
+        tx.execute("DELETE FROM meta WHERE name = ?", (f"counted:{number}",))
         tx.books.dropped.pop(0)
         tx.undo(lambda: tx.books.dropped.insert(0, number))
     return bool(tx.books.dropped)

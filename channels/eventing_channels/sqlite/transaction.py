@@ -8,6 +8,7 @@ from typing import Any
 
 from eventing.errors import EventingError
 from eventing.ports.records import Record
+from eventing_channels.sqlite import books as books_module
 from eventing_channels.sqlite.books import Books, BrokerBook
 
 
@@ -67,9 +68,18 @@ class Transaction:
             self.undo(restore)
 
     def flush(self) -> None:
-        """Store the counters of the brokers that were touched."""
-        for broker in self.touched.values():
-            if broker.uid in self.books.brokers:
+        """Store the counters of the brokers that were touched, in this transaction or before it."""
+        uncounted = self.books.uncounted
+        for broker in {**uncounted, **self.touched}.values():
+            if self.books.brokers.get(broker.uid) is broker:
                 self.execute(
                     "UPDATE brokers SET swept = ?, bytes = ? WHERE number = ?", (broker.swept, broker.bytes, broker.number)
                 )
+                self.execute(*books_module.counted(broker))
+        if uncounted:
+            self.books.uncounted = {}
+            self.undo(lambda: self.books.uncounted.update(uncounted))
+
+    def leave_uncounted(self) -> None:
+        """In place of `flush`, after a transaction that only appended: the file can tell by how much its counters are behind."""
+        self.books.uncounted.update(self.touched)

@@ -40,6 +40,7 @@ class Upkeep:
         for broker in self._sweepable(tx, idle=idle):
             before = broker.swept
             retention.sweep(tx, broker, self._settings.retention, self._asleep, left)
+            self._swept = time.monotonic()
             left -= broker.swept - before
             if left <= 0:
                 break
@@ -51,23 +52,24 @@ class Upkeep:
             tx.books.clock = tx.now
             tx.undo(lambda: setattr(tx.books, "clock", former))
 
+    def has_nothing(self, tx: Transaction) -> bool:
+        """Whether `within` would do nothing now."""
+        return tx.now - tx.books.clock < CLOCK_BUSY and not self._sweepable(tx, idle=False)
+
     def _sweepable(self, tx: Transaction, *, idle: bool) -> list[BrokerBook]:
         """Under load the log is swept in larger steps: a little in each commit would write its pages twice."""
         due = retention.due(tx.books, tx.now, self._asleep)
         if not due or idle:
             return due
-        now = time.monotonic()
-        if now - self._swept < SWEEP_PAUSE and sum(book.sweepable - book.swept for book in due) < SWEEP_STEP:
-            return []
-        self._swept = now
-        return due
+        recently = time.monotonic() - self._swept < SWEEP_PAUSE
+        return [] if recently and sum(book.sweepable - book.swept for book in due) < SWEEP_STEP else due
 
     def wants_transaction(self, books: Books) -> bool:
         """Is there something for `within` although no job waits?"""
         if time.monotonic() < self._rest_until:
             return False
         now = self._clock.now()
-        if books.dropped or retention.due(books, now, self._asleep):
+        if books.dropped or books.uncounted or retention.due(books, now, self._asleep):
             return True
         return now - books.clock >= CLOCK_IDLE and books.waiting
 

@@ -19,7 +19,7 @@ from eventing_channels.sqlite import books as books_module
 from eventing_channels.sqlite import database, failures, leases
 from eventing_channels.sqlite.failures import Kind
 from eventing_channels.sqlite.jobs import Job, JobQueue, end_future
-from eventing_channels.sqlite.log import Append, append_all
+from eventing_channels.sqlite.log import Append, append_all, append_alone, is_one_statement
 from eventing_channels.sqlite.opening import open_writer
 from eventing_channels.sqlite.ownership import Ownership
 from eventing_channels.sqlite.settings import Settings
@@ -178,19 +178,22 @@ class Writer:
         """Run jobs in one transaction and hand them back. ``reserve``: the disk was full and the ballast is given up."""
         connection = self._connection
         assert connection is not None
-        # One look before and one behind: each lets the event loop have the interpreter, so a third would cost throughput.
+        # One look before and one behind; each lets the event loop have the interpreter.
         if not self._ownership.held and (lost := self._ownership.lost()) is not None:
             self._lose(lost, jobs)
             return
         tx = self._transaction(connection)
         committed = False
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            self._run_jobs(tx, jobs)
-            self._upkeep.within(tx, idle=upkeep)
-            tx.flush()
-            passed(tx.fault, "settle.before_commit", jobs, Settle)
-            connection.execute("COMMIT")
+            if is_one_statement(jobs) and self._upkeep.has_nothing(tx):
+                append_alone(tx, jobs)
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                self._run_jobs(tx, jobs)
+                self._upkeep.within(tx, idle=upkeep)
+                tx.flush()
+                passed(tx.fault, "settle.before_commit", jobs, Settle)
+                connection.execute("COMMIT")
             committed = True
             passed(tx.fault, "append.committed", jobs, Append)
             passed(tx.fault, "settle.committed", jobs, Settle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +240,29 @@ def test_damage_beside_an_entry_or_a_letter_is_told_as_damage(stored: bytes) -> 
         decode_detail(stored)
     with pytest.raises(ChannelCorrupt, match="dead letter's failures is damaged"):
         decode_failures(stored)
+
+
+async def test_bytes_appended_since_they_were_counted_are_found_at_opening(tmp_path: Path) -> None:
+    channel = await opened(tmp_path)
+    await channel.append("a", [NewRecord(event("first"))])
+    await channel.close()
+
+    def counters(sql: str = "") -> tuple[int, str, int]:
+        with closing(sqlite3.connect(tmp_path / "e.db", isolation_level=None)) as connection:
+            if sql:
+                connection.execute(sql)
+            return connection.execute(  # type: ignore[no-any-return]
+                "SELECT bytes, (SELECT value FROM meta WHERE name = 'counted:1'),"
+                " (SELECT sum(length(head) + length(data) + 32) FROM log_1) FROM brokers"
+            ).fetchone()
+
+    size, note, actual = counters()
+    assert size == actual
+    assert note == f"1 {size}"
+    counters("INSERT INTO log_1 SELECT 2, appended, hops, head, data FROM log_1")  # as left by a kill before the next count
+    await (await opened(tmp_path)).close()
+    assert counters()[0] == 2 * size
+    counters("INSERT INTO log_1 SELECT 3, appended, hops, head, data FROM log_1 WHERE position = 1")
+    counters(f"UPDATE brokers SET bytes = {3 * size}")  # by a program that counts in each transaction and doesn't know the note
+    await (await opened(tmp_path)).close()
+    assert counters()[0] == 3 * size
