@@ -6,6 +6,7 @@ import httptools
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed
 from eventing.http.limits import ClientLimits
+from eventing.http.pieces import Pieces
 from eventing.http.request_parser import closes, content_length
 from eventing.ports.http import Response
 
@@ -57,7 +58,7 @@ class ResponseParser:
         self._length: int | None = None
         self._connection = False
         self._body = b""
-        self._pieces: list[bytes] | None = None
+        self._pieces: Pieces | None = None
         self._size = self._raw = 0
         self.begun = False
         """A byte of the answer arrived."""
@@ -163,7 +164,7 @@ class ResponseParser:
         if self._pieces is not None:
             self._pieces.append(data)
         elif self._body:
-            self._pieces = [self._body, data]
+            self._pieces = Pieces(self._body, data)
         else:
             self._body = data
 
@@ -176,7 +177,7 @@ class ResponseParser:
     # ---------------------------------------------------------------------------------------------------------------------
 
     def _complete(self) -> None:
-        body = self._body if self._pieces is None else b"".join(self._pieces)
+        body = self._body if self._pieces is None else self._pieces.join()
         self.response = Response(self._status, self._headers, body)
 
     def _check_version(self) -> None:

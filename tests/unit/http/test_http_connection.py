@@ -252,7 +252,7 @@ async def test_what_is_held_is_bounded_over_all_connections() -> None:
         waiting.append(asyncio.get_running_loop().create_future())
         return waiting[-1]
 
-    state = ServerState(handler, ServerLimits(max_held=350, retry_after=7), refused.append, Log())
+    state = ServerState(handler, ServerLimits(max_held=800, retry_after=7), refused.append, Log())
     wires = []
     for _ in range(4):
         connection = ServerConnection(state)
