@@ -212,11 +212,13 @@ async def test_nothing_piles_up_behind_a_large_request_that_is_being_answered() 
     large = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600_000
     connection.data_received(large + large)
     assert not wire.reading
+    assert state.held > 1_200_000, "what waits to be parsed is held too"
     for _ in range(2):
         waiting.pop().set_result(Response(202))
         await asyncio.sleep(0)
     assert wire.reading
     assert bytes(wire.out).count(b"HTTP/1.1 202") == 2
+    assert state.held == 0
     wire.close()
 
 
