@@ -66,7 +66,10 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> None:
         """Sets ``response`` once it is complete. Raises `AnswerMalformed`, `AnswerTooLarge`."""
-        self.begun = True
+        if not self.begun:
+            self.begun = True
+            if data[:1] != b"H":  # llhttp takes RTSP and ICE, too
+                raise AnswerMalformed("not a valid HTTP answer: it does not begin with HTTP/")
         self._raw += len(data)
         try:
             self._parser.feed_data(data)

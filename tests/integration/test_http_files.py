@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from http_support import client, on_both_loops, read_answer, serving
+from http_support import Lines, client, on_both_loops, read_answer, serving
 
-from eventing.errors import ConnectFailed
-from eventing.http import ServerLimits
+from eventing.errors import ConnectFailed, NameNotResolved
+from eventing.http import Resolver, ResolverLimits, ServerLimits
 from eventing.http import limits as limits_module
 from eventing.http.limits import ClientLimits
 from eventing.ports.http import Request, Response
@@ -85,6 +86,40 @@ async def test_a_delivery_without_a_file_waits_for_one() -> None:
             await asyncio.sleep(0.2)
             assert not sending.done()
         assert (await sending).body == b"hello"
+
+
+def read_names(host: str) -> list[str]:
+    """As the C library does it: without a file to read them from, it knows no name."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown") from None
+    return ["127.0.0.1"]
+
+
+@on_both_loops
+async def test_a_name_that_can_not_be_looked_up_without_a_file_is_not_taken_for_none() -> None:
+    resolver = Resolver(lookup=read_names, log=Lines())
+    async with serving(echo) as (_, port), client(resolver=resolver) as sender:
+        with no_files():
+            sending = asyncio.create_task(sender.send(f"http://svc.example:{port}/", (), b"hello", timeout=10))
+            await asyncio.wait([sending], timeout=0.2)
+            assert not sending.done()
+        assert (await sending).body == b"hello"
+
+
+@on_both_loops
+async def test_a_name_that_gets_no_file_in_time_keeps_its_last_addresses() -> None:
+    limits = ResolverLimits(ttl=0.0, timeout=0.1, stale_after=5.0)
+    log = Lines()
+    resolver = Resolver(limits=limits, lookup=read_names, log=log)
+    assert await resolver.resolve("svc.example") == ("127.0.0.1",)
+    with no_files():
+        assert await resolver.resolve("svc.example") == ("127.0.0.1",)
+        with pytest.raises(NameNotResolved):
+            await resolver.resolve("new.example")
+    assert log.lines[0][1] == {"host": "svc.example", "cause": "Too many open files"}
+    resolver.close()
 
 
 @on_both_loops
