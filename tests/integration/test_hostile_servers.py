@@ -9,18 +9,13 @@ import struct
 from contextlib import suppress
 
 import pytest
-from http_support import client, on_both_loops, raw_server, read_request
+from http_support import OK, client, on_both_loops, raw_server, read_request, send
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryTimeout
-from eventing.http import ClientLimits, HttpClient
+from eventing.http import ClientLimits
 from eventing.ports.http import Response
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-async def send(http: HttpClient, port: int, body: bytes = b"hello", *, timeout: float = 10) -> Response:
-    return await http.send(f"http://127.0.0.1:{port}/", (), body, timeout=timeout)
 
 
 ENDLESS = {
