@@ -76,9 +76,8 @@ class Lane(IntEnum):
 
 class Failure(Struct, frozen=True, gc=False):
     """Why a delivery failed last. ``destination``: the URL tried, without an access token. ``code``: the HTTP status, 0 where
-    there was no answer.
-    ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024. ``extensions``: attributes that
-    the answer asks to have on the dead letter (`bindings.dead_letter`)."""
+    there was no answer. ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024.
+    ``extensions``: attributes that the answer asks to have on the dead letter (`bindings.dead_letter`)."""
 
     destination: str
     code: int
