@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from http_support import Lines, on_both_loops, serving, until
 
-from eventing.http import server_context
+from eventing.http import ServerLimits, server_context
 from eventing.ports.http import Request, Response
 from tests.support.certificates import NAME, issue, trusting
 
@@ -89,7 +89,7 @@ def test_over_tls_what_is_in_flight_or_half_there_is_answered_and_handshakes_end
             await release.wait()
             return Response(202, (), request.body)
 
-        async with serving(handler, ssl=context(tmp_path)) as (server, port):
+        async with serving(handler, ServerLimits(handshake_timeout=60), ssl=context(tmp_path)) as (server, port):
             (idle, idle_writer), (busy, busy_writer), (part, part_writer) = [
                 await asyncio.open_connection("127.0.0.1", port, ssl=trusting(), server_hostname=NAME) for _ in range(3)
             ]
@@ -132,7 +132,7 @@ async def test_requests_behind_the_one_in_flight_are_not_taken_so_that_their_sen
         await release.wait()
         return Response(202)
 
-    async with serving(handler) as (server, port):
+    async with serving(handler, ServerLimits(linger=0.1)) as (server, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(POST + POST.replace(b"/ns/b", b"/second") * 3)
         await entered.wait()

@@ -8,15 +8,17 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from http_support import Lines, client, on_both_loops, read_answer, serving
+from http_support import Lines, client, on_both_loops, read_answer, serving, until
 
 from eventing.errors import ConnectFailed, NameNotResolved
-from eventing.http import Resolver, ResolverLimits, ServerLimits
+from eventing.http import Resolver, ResolverLimits, ServerLimits, server_context
 from eventing.http import limits as limits_module
 from eventing.http.limits import ClientLimits
 from eventing.ports.http import Request, Response
+from tests.support.certificates import NAME, issue, trusting
 
 LAST = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -127,3 +129,23 @@ async def test_a_delivery_that_gets_no_file_in_time_says_so() -> None:
     async with serving(echo) as (_, port), client(ClientLimits(connect_timeout=0.2)) as sender:
         with no_files(), pytest.raises(ConnectFailed, match="too many open files"):
             await sender.send(f"http://127.0.0.1:{port}/", (), b"hello", timeout=10)
+
+
+async def test_a_tls_server_without_a_file_for_a_connection_says_so_and_goes_on(tmp_path: Path) -> None:
+    chain, key = issue()
+    (tmp_path / "tls.crt").write_bytes(chain)
+    (tmp_path / "tls.key").write_bytes(key)
+    log = Lines()
+    context = server_context(tmp_path / "tls.crt", tmp_path / "tls.key")
+    async with serving(echo, log=log, ssl=context) as (_, port):
+        waiting = socket.socket()
+        waiting.setblocking(False)
+        with no_files():
+            await asyncio.get_running_loop().sock_connect(waiting, ("127.0.0.1", port))  # the kernel takes it all the same
+            await until(lambda: bool(log.lines))
+        assert log.lines == [("no connection can be accepted now", {"cause": "Too many open files"})]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(), server_hostname=NAME)
+        writer.write(LAST)
+        assert (await read_answer(reader))[0] == 200
+        writer.close()
+        waiting.close()
