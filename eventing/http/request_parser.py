@@ -28,7 +28,7 @@ _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connec
 _AUTHORITY = rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
 _HOST = re.compile(_AUTHORITY)
 """Without the comma, which RFC 3986 allows: no host has one, and joined headers do."""
-_ABSOLUTE = re.compile(rb"https?://(?![:/?])" + _AUTHORITY + rb"(?=[/?]|$)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"https?://(?![:/?]|$)" + _AUTHORITY + rb"(?=[/?]|$)", re.IGNORECASE)
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
 _HEADER = 96
 """Bytes that a header takes beside its name and value: objects, not text, are what a flood of tiny headers costs."""

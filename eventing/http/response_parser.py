@@ -37,6 +37,7 @@ class ResponseParser:
         "_refusal",
         "_size",
         "_status",
+        "_unnamed",
         "begun",
         "response",
         "reusable",
@@ -60,16 +61,19 @@ class ResponseParser:
         self._body = b""
         self._pieces: Pieces | None = None
         self._size = self._raw = 0
+        self._unnamed = True
         self.begun = False
         """A byte of the answer arrived."""
         self.response = None
 
     def feed(self, data: bytes) -> None:
         """Sets ``response`` once it is complete. Raises `AnswerMalformed`, `AnswerTooLarge`."""
-        if not self.begun:
-            self.begun = True
-            if data[:1] != b"H":  # llhttp takes RTSP and ICE, too
-                raise AnswerMalformed("not a valid HTTP answer: it does not begin with HTTP/")
+        self.begun = True
+        if self._unnamed:
+            if data[:1] == b"H":
+                self._unnamed = False
+            else:
+                self._check_name(data)
         self._raw += len(data)
         try:
             self._parser.feed_data(data)
@@ -182,6 +186,13 @@ class ResponseParser:
     def _complete(self) -> None:
         body = self._body if self._pieces is None else self._pieces.join()
         self.response = Response(self._status, self._headers, body)
+
+    def _check_name(self, data: bytes) -> None:
+        """llhttp takes RTSP and ICE, too; and it skips empty lines before an answer."""
+        first = data.lstrip(b"\r\n")[:1]
+        self._unnamed = not first
+        if first not in {b"", b"H"}:
+            raise AnswerMalformed("not a valid HTTP answer: it does not begin with HTTP/")
 
     def _check_version(self) -> None:
         version = self._parser.get_http_version()

@@ -150,6 +150,7 @@ _MALFORMED: dict[str, bytes] = {
     "an absolute target with a user": _target(b"http://u@b/"),
     "an absolute target with user and password": _target(b"http://u:p@b/"),
     "an absolute target without a host": _target(b"http:///x"),
+    "an absolute target that is a scheme": _target(b"http://"),
     "an absolute target with another scheme": _target(b"ftp://b/x"),
     "an absolute target with a port that is none": _target(b"http://b:x/"),
     "an absolute target with a comma": _target(b"http://b,c/"),
