@@ -16,7 +16,7 @@ from eventing.http.known_answers import KnownAnswers
 from eventing.http.limits import ClientLimits
 from eventing.http.log import Log
 from eventing.http.pool import Pool, Pools, Slot
-from eventing.http.resolver import AddressGuard, Resolver
+from eventing.http.resolver import AddressGuard, Resolver, plain_address
 from eventing.http.serialise import RequestWriter
 from eventing.http.tls import ClientContexts
 from eventing.http.url import Target, parse_target
@@ -239,7 +239,7 @@ class HttpClient:
             share = limit / (len(addresses) - index) if index + 1 < len(addresses) else None
             try:
                 if self._guard is not None:
-                    self._guard(target.host, address)
+                    self._guard(target.host, plain_address(address))
                 async with asyncio.timeout(share):
                     return await self._open_one(pool, target, ca_certs, address, share or limit)
             except ConnectFailed as error:

@@ -47,6 +47,7 @@ class ServerConnection(asyncio.Protocol):
         "_state",
         "_transport",
         "_unparsed",
+        "_unparsed_size",
         "_write_paused",
         "deadline",
     )
@@ -58,7 +59,7 @@ class ServerConnection(asyncio.Protocol):
         self._ahead = 0
         self._current: Incoming | None = None
         self._unparsed: deque[memoryview] = deque()
-        self._partial = 0
+        self._unparsed_size = self._partial = 0
         self._phase = _Phase.IDLE
         self._paused = self._write_paused = self._eof = False
         self.deadline = inf
@@ -85,6 +86,8 @@ class ServerConnection(asyncio.Protocol):
             return
         if self._unparsed or len(data) > SLICE:
             view = memoryview(data)
+            self._unparsed_size += len(data)
+            self._state.held += len(data)
             self._unparsed.extend(view[start : start + SLICE] for start in range(0, len(data), SLICE))
             self._parse_on()
         else:
@@ -133,6 +136,18 @@ class ServerConnection(asyncio.Protocol):
             part = "head" if self._phase is _Phase.HEAD else "body"
             self._refuse(Refusal(408, "timeout", f"the request's {part} did not arrive in time"))
 
+    @property
+    def reading_since(self) -> float | None:
+        """When what arrives now began, head or body; None where nothing does."""
+        limits = self._state.limits
+        if self._write_paused or self._phase not in {_Phase.HEAD, _Phase.BODY}:
+            return None
+        return self.deadline - (limits.head_timeout if self._phase is _Phase.HEAD else limits.body_timeout)
+
+    def shed(self) -> None:
+        """Break off the request that is arriving: there is no room for it."""
+        self._refuse(self._overloaded("overload", "too many requests at once"))
+
     def drain(self) -> None:
         """Close if nothing is under way; else the next answer is the last."""
         if self._phase is _Phase.IDLE:
@@ -167,13 +182,16 @@ class ServerConnection(asyncio.Protocol):
 
     def _stop_reading(self, refusal: Refusal) -> None:
         self._parser.stop()
-        self._unparsed.clear()
+        self._drop_unparsed()
         self._queue.append(refusal)
 
     def _parse_on(self) -> None:
         """Parse what waits, as far as the read-ahead allows."""
         while self._unparsed and not self._full():
-            self._parse(self._unparsed.popleft())
+            piece = self._unparsed.popleft()
+            self._unparsed_size -= len(piece)
+            self._state.held -= len(piece)
+            self._parse(piece)
 
     def _full(self) -> bool:
         return len(self._queue) >= self._state.limits.max_pipelined or self._ahead > _READ_AHEAD
@@ -185,6 +203,11 @@ class ServerConnection(asyncio.Protocol):
             state.held += self._current.size  # its handler still has it
         self._ahead = self._partial = 0
         self._queue.clear()
+        self._drop_unparsed()
+
+    def _drop_unparsed(self) -> None:
+        self._state.held -= self._unparsed_size
+        self._unparsed_size = 0
         self._unparsed.clear()
 
     # Answering ----------------------------------------------------------------------------------------------------------
@@ -236,25 +259,26 @@ class ServerConnection(asyncio.Protocol):
         state, parser = self._state, self._parser
         if self._eof:
             self._refuse(Refusal(400, "malformed", "the request was cut short"))
-        elif state.held > state.limits.max_held:
-            self._refuse(self._overloaded("overload", "too many requests at once"))
-        elif parser.in_body:
+            return
+        if parser.in_body:
             if self._phase is not _Phase.BODY:
                 self._phase = _Phase.BODY
                 self.deadline = monotonic() + state.limits.body_timeout
-            if parser.expects_continue:
-                parser.expects_continue = False
-                if not parser.buffered and self._transport is not None:
-                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         elif self._phase is not _Phase.HEAD:
             self._phase = _Phase.HEAD
             self.deadline = monotonic() + state.limits.head_timeout
+        if state.held > state.limits.max_held and not state.make_room() and self._phase is not _Phase.ENDED:
+            self.shed()
+        elif parser.expects_continue:
+            parser.expects_continue = False
+            if not parser.buffered and self._transport is not None:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _handle(self, incoming: Incoming) -> None:
         state = self._state
         self._current, self._phase = incoming, _Phase.HANDLING
         state.unanswered += 1
-        if state.held > state.limits.max_held:
+        if state.held > state.limits.max_held and not state.make_room():
             refusal = self._overloaded("overload", "too many requests at once")
             state.refused(refusal.reason)
             self._answer(refusal.response())
@@ -274,10 +298,7 @@ class ServerConnection(asyncio.Protocol):
             else:
                 result.add_done_callback(self._completed)
         else:
-            task = state.loop.create_task(_await(cast(Awaitable[Response], result)))
-            state.tasks.add(task)
-            task.add_done_callback(state.tasks.discard)
-            task.add_done_callback(self._completed)
+            state.run(cast(Awaitable[Response], result)).add_done_callback(self._completed)
 
     def _late(self, result: Response | BaseException) -> None:
         self._answer(result if type(result) is Response else self._failed(cast(BaseException, result)))
@@ -369,10 +390,6 @@ class ServerConnection(asyncio.Protocol):
         self._phase = _Phase.ENDED
         self.deadline = monotonic() + wait
         self._drop_read_ahead()
-
-
-async def _await(awaitable: Awaitable[Response]) -> Response:
-    return await awaitable
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:

@@ -30,7 +30,8 @@ class ServerLimits:
     octet of a JSON document may take three there, percent-encoded.
 
     ``max_pipelined``: requests read ahead of the one being answered. ``max_held``: bytes of requests, heads and bodies, that are
-    being read or answered, over all connections; beyond it requests are answered 503.
+    being read or answered, over all connections; beyond it requests that have been arriving for longer than ``slow_after`` are
+    broken off with 503, the slowest first, and where that is not enough the newest are.
     ``max_connections``: by default three eighths of the file limit, as many go to deliveries, the rest to the store.
     ``head_timeout`` and ``body_timeout`` count from the first byte of each, not from the last one that arrived.
     ``write_timeout``: how long a client may leave its answers unread. ``linger``: how long what a refused client still
@@ -47,6 +48,7 @@ class ServerLimits:
     idle_timeout: float = 75.0
     head_timeout: float = 15.0
     body_timeout: float = 60.0
+    slow_after: float = 5.0
     write_timeout: float = 30.0
     handshake_timeout: float = 10.0
     linger: float = 2.0

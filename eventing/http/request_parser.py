@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import httptools
 
 from eventing.http.limits import ServerLimits
+from eventing.http.pieces import Pieces
 from eventing.http.refusal import Refusal
 from eventing.ports.http import Request
 
@@ -23,20 +25,35 @@ SLICE = 64 * 1024
 _METHODS = {name.encode(): name for name in ("POST", "GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE")}
 _ALLOW = b"POST, OPTIONS"
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_AUTHORITY = rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
+_HOST = re.compile(_AUTHORITY)
+"""Without the comma, which RFC 3986 allows: no host has one, and joined headers do."""
+_ABSOLUTE = re.compile(rb"https?://(?![:/?]|$)" + _AUTHORITY + rb"(?=[/?]|$)", re.IGNORECASE)
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
+_HEADER = 96
+"""Bytes that a header takes beside its name and value: objects, not text, are what a flood of tiny headers costs."""
 _CHUNK_OVERHEAD = 8
 """A body in chunks may take this many times its size on the wire (a chunk of one byte takes six)."""
 
 
 @dataclass(slots=True)
 class Incoming:
-    """A complete request and what its answer must heed. ``size``: bytes it holds, head and body, at most a slice too many."""
+    """A complete request and what its answer must heed. ``size``: bytes it takes, head and body, at most a slice too many."""
 
     request: Request
     keep_alive: bool
     http10: bool
     size: int = field(compare=False)
+
+
+class _Discarded(list[tuple[bytes, bytes]]):
+    """Where trailers go (RFC 9110, 6.5.1)."""
+
+    def append(self, header: tuple[bytes, bytes], /) -> None:
+        pass
+
+
+_TRAILERS = _Discarded()
 
 
 class _Surplus(Exception):
@@ -104,7 +121,7 @@ class RequestParser:
         self._request: Request | None = None
         self._keep_alive, self._http10 = True, False
         self._body = b""
-        self._pieces: list[bytes] | None = None
+        self._pieces: Pieces | None = None
         self._raw = 0
         self.begun = False
         """The first byte of a request is there, the last one is not."""
@@ -115,8 +132,10 @@ class RequestParser:
 
     @property
     def holding(self) -> int:
-        """Bytes of the unfinished request, head and body, as they came."""
-        return self._raw if self.begun else 0
+        """Bytes that the unfinished request takes, head and body."""
+        if not self.begun:
+            return 0
+        return self._raw + _HEADER * len(self._headers if self._request is None else self._request.headers)
 
     # What the connection calls ------------------------------------------------------------------------------------------
 
@@ -225,7 +244,7 @@ class RequestParser:
             self._refuse(_body_too_large(self._limits))
         self._upgrading = parser.should_upgrade()
         self._request = Request(method, path, query, self._headers, b"", self._peer)
-        self._headers = []  # trailers end up here and are discarded (RFC 9110, 6.5.1)
+        self._headers = _TRAILERS
         self.in_body = True
 
     def on_body(self, data: bytes) -> None:
@@ -235,7 +254,7 @@ class RequestParser:
         if self._pieces is not None:
             self._pieces.append(data)
         elif self._body:
-            self._pieces = [self._body, data]
+            self._pieces = Pieces(self._body, data)
         else:
             self._body = data
 
@@ -244,10 +263,12 @@ class RequestParser:
             return  # llhttp ends the request at its head; the body is still to come
         request = self._request
         assert request is not None
-        request.body = self._body if self._pieces is None else b"".join(self._pieces)
+        request.body = self._body if self._pieces is None else self._pieces.join()
         if self._length < 0 and not self._parser.should_keep_alive():
             self._keep_alive = False  # so said the head or a trailer, which llhttp heeds too: it takes no further request
-        incoming = Incoming(request, self._keep_alive, self._http10, max(self._raw, len(request.body)))
+        incoming = Incoming(
+            request, self._keep_alive, self._http10, max(self._raw, len(request.body)) + _HEADER * len(request.headers)
+        )
         if not self._keep_alive:
             self.ended = True
         self._reset()
@@ -295,17 +316,16 @@ class RequestParser:
         if _TARGET.fullmatch(url) is None:
             self._refuse(Refusal(400, "malformed", "the request target holds characters that must be percent-encoded"))
         if url[:1] != b"/" and url != b"*":  # absolute form: what a client sends that takes this for its proxy (RFC 9112, 3.2.2)
-            _, separator, rest = url.partition(b"://")
-            if not separator:
-                self._refuse(Refusal(400, "malformed", "the request target is neither a path nor an absolute URL"))
-            slash = re.search(rb"[/?]", rest)
-            url = rest[slash.start() :] if slash else b"/"
+            absolute = _ABSOLUTE.match(url)
+            if absolute is None:
+                self._refuse(Refusal(400, "malformed", "the request target is neither a path nor an absolute http URL"))
+            url = url[absolute.end() :] or b"/"
             if url[:1] == b"?":
                 url = b"/" + url
         path, _, query = url.partition(b"?")
         return path.decode("ascii"), query.decode("ascii")
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> NoReturn:
         # httptools replaces what its callbacks raise, so the refusal is kept aside for `feed`.
         self._refusal = refusal
         raise refusal

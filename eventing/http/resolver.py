@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import threading
 from collections import OrderedDict, deque
@@ -11,19 +12,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from math import inf
+from time import monotonic
 from typing import TypeAlias
 
 from eventing.errors import NameNotResolved
 from eventing.http.log import Log
 
 AddressGuard: TypeAlias = Callable[[str, str], None]
-"""Called with host and address before a connection is opened to that very address; raises `ConnectFailed` to forbid it."""
+"""Called with host and address before a connection is opened to that very address, literal ones included, so that no second
+look-up can change it in between; raises `ConnectFailed` to forbid it. An IPv4 address within IPv6 (RFC 4291, 2.5.5.2) is told
+as what it is, IPv4."""
 
 Lookup: TypeAlias = Callable[[str], Sequence[str]]
 """Blocks, in a thread of its own; raises OSError (`socket.gaierror` with EAI_NONAME where the name does not exist)."""
 
+_FILES_PAUSE = 0.05
 _LOCALHOST = ("127.0.0.1", "::1")
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
+
+def plain_address(address: str) -> str:
+    """An IPv4 address that is written as an IPv6 one in its own form, any other as it is."""
+    mapped = getattr(ip_address(address), "ipv4_mapped", None)
+    return str(mapped) if mapped is not None else address
 
 
 def system_lookup(host: str) -> Sequence[str]:
@@ -71,7 +82,7 @@ class Resolver:
         self._limits, self._lookup, self._log = limits or ResolverLimits(), lookup, log
         self._hosts: OrderedDict[str, _Host] = OrderedDict()
         self._lanes = (_Lane(self._limits.threads), _Lane(self._limits.suspect_threads))
-        self._closed = False
+        self._closed = threading.Event()
 
     async def resolve(self, host: str, timeout: float | None = None) -> tuple[str, ...]:
         """One address or more, best first. ``timeout`` shortens the resolver's own.
@@ -100,7 +111,7 @@ class Resolver:
 
     def close(self) -> None:
         """Look-ups under way are forgotten; who waits for one gets `NameNotResolved`."""
-        self._closed = True
+        self._closed.set()
         for lane in self._lanes:
             lane.queue.clear()
         for entry in self._hosts.values():
@@ -128,8 +139,8 @@ class Resolver:
 
     def _start(self, host: str, entry: _Host, loop: asyncio.AbstractEventLoop) -> None:
         lane = self._lanes[entry.suspect]
-        if self._closed or len(lane.queue) >= self._limits.max_queued:
-            entry.error = "the resolver was closed" if self._closed else "too many look-ups are waiting"
+        if self._closed.is_set() or len(lane.queue) >= self._limits.max_queued:
+            entry.error = "the resolver was closed" if self._closed.is_set() else "too many look-ups are waiting"
             return
         entry.pending = loop.create_future()
         entry.suspect = True  # until it answers
@@ -147,19 +158,29 @@ class Resolver:
                 loop.call_soon(self._finished, host, entry, lane, loop, OSError(errno.EAGAIN, "no thread for the look-up"))
 
     def _look_up(self, host: str, entry: _Host, lane: _Lane, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread."""
-        result: Sequence[str] | OSError
-        try:
-            result = self._lookup(host)
-        except OSError as error:
-            result = error
-        except UnicodeError:
-            result = socket.gaierror(socket.EAI_NONAME, "not a valid name")
+        """In a thread. Where the process has no file left, no answer is worth anything: the C library then knows no name at all.
+        That is not the name's fault, so it is asked again, for as long as an answer may take."""
+        until = monotonic() + self._limits.timeout
+        while True:
+            result = self._ask(host)
+            if not isinstance(result, OSError) or not _no_file_left():
+                break
+            if monotonic() >= until or self._closed.wait(_FILES_PAUSE):
+                result = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+                break
         try:
             loop.call_soon_threadsafe(self._finished, host, entry, lane, loop, result)
         except RuntimeError:
             if not loop.is_closed():
                 raise
+
+    def _ask(self, host: str) -> Sequence[str] | OSError:
+        try:
+            return self._lookup(host)
+        except OSError as error:
+            return error
+        except UnicodeError:
+            return socket.gaierror(socket.EAI_NONAME, "not a valid name")
 
     def _finished(
         self, host: str, entry: _Host, lane: _Lane, loop: asyncio.AbstractEventLoop, result: Sequence[str] | OSError
@@ -180,7 +201,7 @@ class Resolver:
                 self._log.warning("a name can't be resolved now, its last addresses are used", host=host, cause=entry.error)
         if pending is not None and not pending.done():
             pending.set_result(None)
-        if not self._closed:
+        if not self._closed.is_set():
             self._run(lane, loop)
 
 
@@ -190,6 +211,14 @@ class _Lane:
     def __init__(self, threads: int) -> None:
         self.free = threads
         self.queue: deque[tuple[str, _Host]] = deque()
+
+
+def _no_file_left() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in {errno.EMFILE, errno.ENFILE}
+    return False
 
 
 def _without_lookup(host: str) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ import httptools
 
 from eventing.errors import AnswerMalformed, AnswerTooLarge, DeliveryFailed
 from eventing.http.limits import ClientLimits
+from eventing.http.pieces import Pieces
 from eventing.http.request_parser import closes, content_length
 from eventing.ports.http import Response
 
@@ -36,6 +37,7 @@ class ResponseParser:
         "_refusal",
         "_size",
         "_status",
+        "_unnamed",
         "begun",
         "response",
         "reusable",
@@ -57,8 +59,9 @@ class ResponseParser:
         self._length: int | None = None
         self._connection = False
         self._body = b""
-        self._pieces: list[bytes] | None = None
+        self._pieces: Pieces | None = None
         self._size = self._raw = 0
+        self._unnamed = True
         self.begun = False
         """A byte of the answer arrived."""
         self.response = None
@@ -66,6 +69,11 @@ class ResponseParser:
     def feed(self, data: bytes) -> None:
         """Sets ``response`` once it is complete. Raises `AnswerMalformed`, `AnswerTooLarge`."""
         self.begun = True
+        if self._unnamed:
+            if data[:1] == b"H":
+                self._unnamed = False
+            else:
+                self._check_name(data)
         self._raw += len(data)
         try:
             self._parser.feed_data(data)
@@ -167,7 +175,7 @@ class ResponseParser:
         if self._pieces is not None:
             self._pieces.append(data)
         elif self._body:
-            self._pieces = [self._body, data]
+            self._pieces = Pieces(self._body, data)
         else:
             self._body = data
 
@@ -180,8 +188,15 @@ class ResponseParser:
     # ---------------------------------------------------------------------------------------------------------------------
 
     def _complete(self) -> None:
-        body = self._body if self._pieces is None else b"".join(self._pieces)
+        body = self._body if self._pieces is None else self._pieces.join()
         self.response = Response(self._status, self._headers, body)
+
+    def _check_name(self, data: bytes) -> None:
+        """llhttp takes RTSP and ICE, too; and it skips empty lines before an answer."""
+        first = data.lstrip(b"\r\n")[:1]
+        self._unnamed = not first
+        if first not in {b"", b"H"}:
+            raise AnswerMalformed("not a valid HTTP answer: it does not begin with HTTP/")
 
     def _check_version(self) -> None:
         version = self._parser.get_http_version()

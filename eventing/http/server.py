@@ -12,6 +12,7 @@ from eventing.http.connection import ServerConnection
 from eventing.http.limits import ServerLimits
 from eventing.http.log import Log
 from eventing.http.state import ServerState
+from eventing.http.tls_listener import TlsListener
 from eventing.ports.http import Handler
 
 _BACKLOG = 1024
@@ -25,7 +26,8 @@ class HttpServer:
 
     ``on_refused`` is called with a short stable word for each request or connection that no handler saw: ``malformed``,
     ``host``, ``method``, ``version``, ``expectation``, ``transfer_encoding``, ``url_too_large``, ``headers_too_large``,
-    ``body_too_large``, ``timeout``, ``connections``, ``overload``, ``internal`` (a fault of the server itself).
+    ``body_too_large``, ``timeout``, ``connections``, ``overload``, ``tls`` (its handshake failed or took too long), ``internal``
+    (a fault of the server itself).
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class HttpServer:
     ) -> None:
         self._handler, self._limits, self._on_refused, self._log = handler, limits or ServerLimits(), on_refused, log
         self._state: ServerState | None = None
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsListener | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._interval = max(0.01, min(0.5, _shortest(self._limits) / 4))
 
@@ -60,18 +62,27 @@ class HttpServer:
             raise RuntimeError("the server was started before")
         loop = asyncio.get_running_loop()
         state = ServerState(self._handler, self._limits, self._on_refused, self._log)
-        handshake = self._limits.handshake_timeout if ssl is not None else None
+        server: asyncio.Server | TlsListener
 
         def connection() -> ServerConnection:
             return ServerConnection(state)
 
-        if sock is not None:
-            server = await loop.create_server(connection, sock=sock, ssl=ssl, backlog=_BACKLOG, ssl_handshake_timeout=handshake)
+        if ssl is not None:
+            server = TlsListener(state, await _listening(host, port) if sock is None else _listen(sock), ssl)
+        elif sock is not None:
+            server = await loop.create_server(connection, sock=sock, backlog=_BACKLOG)
         else:
-            server = await loop.create_server(connection, host, port, ssl=ssl, backlog=_BACKLOG, ssl_handshake_timeout=handshake)
+            server = await loop.create_server(connection, host, port, backlog=_BACKLOG)
         self._state, self._server = state, server
         self._timer = loop.call_later(self._interval, self._sweep)
         return int(server.sockets[0].getsockname()[1])
+
+    def use(self, ssl: tls.SSLContext) -> None:
+        """From now on this certificate counts; connections that are open go on with theirs. Raises RuntimeError for a server that
+        was not started with TLS."""
+        if not isinstance(self._server, TlsListener):
+            raise RuntimeError("the server does not run with TLS")
+        self._server.context = ssl
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, close idle connections, answer what is in flight with `Connection: close`, and after ``timeout``
@@ -103,6 +114,8 @@ class HttpServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)  # their failures were logged by their connections
+        if isinstance(self._server, TlsListener):
+            await self._server.wait_closed()
         await self._abort(state)
         if self._timer is not None:
             self._timer.cancel()
@@ -130,3 +143,14 @@ class HttpServer:
 
 def _shortest(limits: ServerLimits) -> float:
     return min(limits.idle_timeout, limits.head_timeout, limits.body_timeout, limits.write_timeout, limits.linger)
+
+
+async def _listening(host: str, port: int) -> socket.socket:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+
+
+def _listen(sock: socket.socket) -> socket.socket:
+    sock.listen(_BACKLOG)
+    return sock

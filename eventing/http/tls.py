@@ -10,7 +10,8 @@ from eventing.errors import ConnectFailed, InvalidSetting
 
 
 def server_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
-    """TLS 1.2 and later with this certificate (chain) and key, both PEM. Raises `InvalidSetting`."""
+    """TLS 1.2 and later with this certificate (chain) and key, both PEM; to ALPN it answers `http/1.1` (RFC 7301). Which name a
+    client asks for (SNI) plays no part. Raises `InvalidSetting`."""
     for what, path in (("certificate", Path(certificate)), ("key", Path(key))):
         try:
             with path.open("rb"):
@@ -19,6 +20,8 @@ def server_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
             raise InvalidSetting(f"the TLS {what} {path} can't be read: {error.strerror}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except _Encrypted:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::\d*)?", re.ASCII)
 _PART = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_TOKEN = re.compile(r"(?<=[?&]access_token=)[^&#]+", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -36,6 +37,11 @@ def split_uri(uri: str) -> SplitResult:
     if split.netloc:
         _check_authority(split)
     return split
+
+
+def without_token(uri: str) -> str:
+    """The URI without the value of a parameter `access_token` (RFC 6750, 2.3), for whoever it is no business of."""
+    return _TOKEN.sub("...", uri) if "=" in uri else uri
 
 
 def _check_authority(split: SplitResult) -> None:

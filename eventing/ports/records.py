@@ -12,8 +12,10 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from eventing.event import Event
+from eventing.kinds.uri import without_token
 
 Position: TypeAlias = int
 """Where the channel put an event: unique in its broker, never used twice, opaque to callers. A backend
@@ -73,15 +75,19 @@ class Lane(IntEnum):
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """Why a delivery failed last. ``destination``: the URL tried. ``code``: the HTTP status, 0 where there was no answer.
-    ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024. ``extensions``: attributes that
-    the answer asks to have on the dead letter (`bindings.dead_letter`)."""
+    """Why a delivery failed last. ``destination``: the URL tried, without an access token. ``code``: the HTTP status, 0 where
+    there was no answer. ``reason``: one line for people. ``body``: the first bytes of the answer, at most 1,024.
+    ``extensions``: attributes that the answer asks to have on the dead letter (`bindings.dead_letter`)."""
 
     destination: str
     code: int
     reason: str
     body: bytes = b""
     extensions: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        # It is kept, shown, and told to the dead-letter sink, which may belong to someone else.
+        force_setattr(self, "destination", without_token(self.destination))
 
 
 class EntryKey(Struct, frozen=True, gc=False):

@@ -20,11 +20,11 @@ from eventing.http.client import HttpClient
 from eventing.http.limits import ClientLimits, ServerLimits
 from eventing.http.resolver import Resolver
 from eventing.http.server import HttpServer
-from eventing.http.tls import server_context
 from eventing.ports.channel import Channel, ChannelContext
 from eventing.resources.readiness import readiness
 from eventing.resources.store import ObjectStore
 from eventing.resources.validate import Loaded
+from eventing.runtime.certificate import CertificateWatch
 from eventing.runtime.faults import fault_points
 from eventing.runtime.objects import Objects
 from eventing.runtime.plugins import make_channel
@@ -58,16 +58,16 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
     Raises `InvalidSetting` and the channel's errors before anything is served; an ExceptionGroup where a part of the engine
     failed while it ran, for then it must not go on half alive.
     """
-    tls = None
+    watch = None
     if settings.tls_cert is not None and settings.tls_key is not None:
-        tls = server_context(settings.tls_cert, settings.tls_key)
+        watch = CertificateWatch(settings.tls_cert, settings.tls_key, log)
     fault = fault_points(settings.fault)
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
         data = stack.enter_context(bind(settings.host, settings.port, "--port"))
         control = stack.enter_context(bind(settings.control_host, settings.control_port, "--control-port"))
         port = data.getsockname()[1]
-        local = base_url(settings.host, port, tls=tls is not None)
+        local = base_url(settings.host, port, tls=watch is not None)
         public = (settings.public_url or local).rstrip("/")
         channel = make_channel(
             settings.channel,
@@ -78,6 +78,8 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
         engine = _Engine(settings, loaded, log, channel=channel, bases=_unique(public, local), fault=fault)
         stack.push_async_callback(engine.client.close)
         stack.callback(engine.secrets.close)
+        if watch is not None:
+            engine.metrics.tls_expires = lambda: watch.expires
         server = HttpServer(
             engine.ingress.handle,
             limits=ServerLimits(max_body=settings.max_event_size),
@@ -91,7 +93,9 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
                 tasks.create_task(engine.host.run(), name="sources"),
                 tasks.create_task(engine.forget(), name="forget"),
             ]
-            starting = tasks.create_task(_start(engine, loaded, server, tls, data, control), name="start")
+            starting = tasks.create_task(
+                _start(engine, loaded, server, watch.context if watch is not None else None, data, control), name="start"
+            )
             stopping = tasks.create_task(stop.wait(), name="stop")
             await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
             plane: ControlPlane | None = None
@@ -102,6 +106,8 @@ async def serve(settings: Settings, loaded: Loaded, log: Log, *, stop: asyncio.E
             else:
                 plane = starting.result()
                 running.append(tasks.create_task(engine.objects.run(), name="objects"))
+                if watch is not None:
+                    running.append(tasks.create_task(watch.run(server.use), name="certificate"))
                 running.append(tasks.create_task(plane.run(), name="control plane"))
                 on_ready(Ready(port, control.getsockname()[1], public, dict(engine.objects.conditions())))
                 await stopping

@@ -84,6 +84,9 @@ class MetricsCollector(Collector):
             numbers["eventing_http_refused_total"].add(count, reason)
         if self._handles.channel_ready is not None:
             numbers["eventing_channel_ready"].add(int(self._handles.channel_ready()))
+        expires = self._handles.tls_expires() if self._handles.tls_expires is not None else None
+        if expires is not None:
+            numbers["eventing_tls_certificate_expiry_timestamp_seconds"].add(expires)
         self._brokers(numbers, histograms)
         self._triggers(numbers, histograms)
         for source in list(self._handles.sources.values()):

@@ -207,7 +207,8 @@ class SourceMetrics:
 
 @dataclass
 class Handles:
-    """All handles of one process, by uid. ``channel_ready`` is set by the owner and asked on every scrape."""
+    """All handles of one process, by uid. ``channel_ready`` is set by the owner and asked on every scrape, and ``tls_expires``
+    where there is TLS: the end of the certificate in force, in seconds since 1970, None where it isn't known."""
 
     version: str
     brokers: dict[str, BrokerMetrics] = field(default_factory=dict)
@@ -215,3 +216,4 @@ class Handles:
     sources: dict[str, SourceMetrics] = field(default_factory=dict)
     http_refused: Words = field(default_factory=lambda: Words(names.HTTP_REFUSED))
     channel_ready: Callable[[], bool] | None = None
+    tls_expires: Callable[[], float | None] | None = None

@@ -39,7 +39,7 @@ DROPPED = ("hop_limit", "trigger_deleted", "broker_deleted", "retention", "dead_
 REPLIES = ("stored", "hop_limit", "from_dead_letter_sink")
 HTTP_REFUSED = (
     *("malformed", "host", "method", "version", "expectation", "transfer_encoding"),
-    *("url_too_large", "headers_too_large", "body_too_large", "timeout", "connections", "overload"),
+    *("url_too_large", "headers_too_large", "body_too_large", "timeout", "connections", "overload", "tls"),
 )
 RESULTS = ("delivered", "failed")
 LANES = ("subscriber", "dead_letter")
@@ -80,6 +80,9 @@ METRICS: tuple[Definition, ...] = (
     Definition("eventing_reader_lag_events", _G, ("broker",), "Events stored and not yet read."),
     Definition("eventing_window_events", _G, ("broker",), "Events read and not yet settled: the most a crash repeats."),
     Definition("eventing_channel_ready", _G, (), "1 where the channel takes events, 0 where not."),
+    Definition(
+        "eventing_tls_certificate_expiry_timestamp_seconds", _G, (), "When the data plane's certificate ends, seconds since 1970."
+    ),
     Definition("eventing_dead_letters_stored", _G, ("trigger",), "Dead letters in the built-in store."),
     Definition("eventing_build_info", _G, ("version",), "Always 1; the version is in the label."),
     Definition("eventing_delivery_duration_seconds", _H, ("trigger",), "From the start of an attempt to its answer or failure."),

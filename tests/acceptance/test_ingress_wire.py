@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 
@@ -272,23 +271,3 @@ async def test_an_event_of_64_kib_of_headers_is_taken_and_delivered(pair: Pair) 
     plain, document = await pair.delivered("one")
     assert plain.headers["ce-x"] == document["x"] == "w" * 64_000
     assert plain.headers["content-type"] == "application/json"
-
-
-@pytest.mark.requirement("I24")
-async def test_credentials_are_neither_passed_on_nor_kept_nor_logged(pair: Pair) -> None:
-    secrets = {"Authorization": "Bearer s3cr3t-a", "Cookie": "k=s3cr3t-b", "Proxy-Authorization": "Basic s3cr3t-c"}
-    path = "/default/default?access_token=s3cr3t-d"
-    assert (await pair.engine.post({**binary("x"), **secrets}, b"1", path=path)).status == 202
-    assert (await pair.engine.post({**binary(""), **secrets}, b"1", path=path)).status == 400
-    assert (await pair.engine.post({**binary("x"), **secrets}, b"1", path="/no/one?access_token=s3cr3t-e")).status == 404
-    plain, _ = await pair.delivered("x")
-    for one in (plain, pair.document.received[0]):
-        assert "s3cr3t" not in repr(one)
-    await pair.engine.terminate()
-    assert "s3cr3t" not in pair.engine.stderr()
-    assert kept(pair.engine.data_dir, b"s3cr3t") == []
-
-
-def kept(folder: Path, text: bytes) -> list[str]:
-    """The files that hold this text."""
-    return [file.name for file in folder.rglob("*") if file.is_file() and text in file.read_bytes()]

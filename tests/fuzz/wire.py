@@ -14,8 +14,11 @@ Headers = list[tuple[bytes, bytes]]
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _START = re.compile(rb"(" + TOKEN + rb") +([\x21\x22\x24-\x7e]+) +HTTP/(\d)\.(\d)")
 """More than one space is what a recipient may bear (RFC 9112, 3), and llhttp does."""
-_ABSOLUTE = re.compile(rb"[A-Za-z]+://(?![^/?]*@@)[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?].*)?")
-"""Schemes and hosts as llhttp has them, which RFC 9112, 3.2.2 is wider in and less strict; nobody sends such a target."""
+_NAME = rb"(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2})"
+"""Of a host; without the comma, which RFC 3986 allows and two headers in one bring."""
+_ADDRESS = rb"\[[0-9A-Fa-f:.]+\]"
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://(?:" + _NAME + rb"+|" + _ADDRESS + rb")(?::[0-9]{0,5})?(?:[/?].*)?")
+"""With a host and without a user (RFC 9110, 4.2)."""
 _FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [\t\x20-\x7e]*")
 _ANSWERED = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
@@ -26,7 +29,7 @@ _MANY = 60_000
 _CHUNK = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:;" + TOKEN + rb"(?:=(?:" + TOKEN + rb'|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"))?)*'
 )
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_HOST = re.compile(rb"(?:" + _NAME + rb"*|" + _ADDRESS + rb")(?::[0-9]{0,5})?")
 _DIGITS = re.compile(rb"[0-9]{1,19}")
 METHODS = frozenset(
     b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL"

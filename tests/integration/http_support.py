@@ -11,7 +11,10 @@ import pytest
 import uvloop
 
 from eventing.http import AddressGuard, ClientLimits, HttpClient, HttpServer, Resolver, ServerLimits
-from eventing.ports.http import Handler
+from eventing.ports.http import Handler, Response
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+HEADERS = ((b"ce-id", b"1"), (b"content-type", b"application/json"))
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -132,3 +135,8 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bytes]:
     """Status, head and body of one answer with a Content-Length."""
     head, body = await read_request(reader)
     return int(head.split(b" ")[1]), head, body
+
+
+async def send(http: HttpClient, port: int, body: bytes = b"hello", *, timeout: float = 10, host: str = "127.0.0.1") -> Response:
+    """A delivery over plain HTTP."""
+    return await http.send(f"http://{host}:{port}/x?y=z", HEADERS, body, timeout=timeout)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
-from http_support import client, on_both_loops, raw_server, read_request, serving, until
+from http_support import OK, client, on_both_loops, raw_server, read_request, send, serving
 
-from eventing.errors import AnswerMalformed, AnswerTooLarge, ConnectFailed, DeliveryTimeout, NameNotResolved
-from eventing.http import ClientLimits, HttpClient, Resolver
+from eventing.errors import AnswerMalformed, AnswerTooLarge, ConnectFailed, DeliveryTimeout
+from eventing.http import ClientLimits
 from eventing.ports.http import Request, Response
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-HEADERS = ((b"ce-id", b"1"), (b"content-type", b"application/json"))
-
-
-async def send(http: HttpClient, port: int, body: bytes = b"hello", *, timeout: float = 10, host: str = "127.0.0.1") -> Response:
-    return await http.send(f"http://{host}:{port}/x?y=z", HEADERS, body, timeout=timeout)
 
 
 @on_both_loops
@@ -64,113 +56,6 @@ async def test_requests_one_after_the_other_share_a_connection_and_many_at_once_
 
 
 @on_both_loops
-async def test_ipv6_and_localhost() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hosts.append(next(line for line in (await read_request(reader))[0].split(b"\r\n") if line.startswith(b"host:")))
-        writer.write(OK)
-
-    hosts: list[bytes] = []
-    async with raw_server(serve, "::1") as port, client() as http:
-        assert (await send(http, port, host="[::1]")).status == 200
-        assert (await send(http, port, host="localhost")).status == 200  # 127.0.0.1 refuses, so ::1 is tried
-    assert hosts == [b"host: [::1]:%d" % port, b"host: localhost:%d" % port]
-
-
-@on_both_loops
-async def test_a_kept_connection_that_was_closed_is_replaced_unnoticed() -> None:
-    """The server answers and closes without saying so: each further request finds its connection dead."""
-    connections = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        await read_request(reader)
-        writer.write(OK)
-
-    async with raw_server(serve) as port, client() as http:
-        for _ in range(20):
-            assert (await send(http, port)).status == 200
-    assert connections == 20
-
-
-@on_both_loops
-async def test_a_request_that_meets_the_close_is_sent_again_once_and_only_on_a_kept_connection() -> None:
-    """Every connection answers its first request and then reads the next one and closes: the race as it happens."""
-    requests: list[int] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = len(requests)
-        requests.append(0)
-        while True:
-            await read_request(reader)
-            requests[number] += 1
-            if requests[number] == 2 or (fresh_fails and number > 0):
-                return
-            writer.write(OK)
-
-    fresh_fails = False
-    async with raw_server(serve) as port, client() as http:
-        for _ in range(3):
-            assert (await send(http, port)).status == 200
-        assert requests == [2, 2, 1]
-        fresh_fails = True
-        with pytest.raises(AnswerMalformed, match=f"127.0.0.1:{port}: the connection ended before any answer"):
-            await send(http, port)
-        assert requests == [2, 2, 2, 1]  # one connection had been kept, its replacement failed, and that was that
-
-
-class DiesOfTheSecond:
-    """Answers a connection's first request; the second gets ``last`` and the end of the connection."""
-
-    def __init__(self, last: bytes = b"") -> None:
-        self.died = 0
-        self._last = last
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(OK)
-        await read_request(reader)
-        self.died += 1
-        writer.write(self._last)
-
-
-@on_both_loops
-async def test_a_kept_connection_that_is_closed_late_was_not_closed_before_the_request() -> None:
-    """A subscriber that worked on the request and then died of it must not get it again for the same attempt."""
-    serve = DiesOfTheSecond()
-    async with raw_server(serve) as port, client(ClientLimits(resend_within=-1.0)) as http:
-        await send(http, port)
-        with pytest.raises(AnswerMalformed, match="ended before any answer"):
-            await send(http, port)
-    assert serve.died == 1
-
-
-@on_both_loops
-async def test_a_new_connection_closed_without_an_answer_is_not_tried_again() -> None:
-    requests = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
-        await read_request(reader)
-        requests += 1
-
-    async with raw_server(serve) as port, client() as http:
-        with pytest.raises(AnswerMalformed, match="ended before any answer"):
-            await send(http, port)
-    assert requests == 1
-
-
-@on_both_loops
-async def test_a_kept_connection_closed_after_the_first_byte_is_not_retried() -> None:
-    serve = DiesOfTheSecond(b"H")
-    async with raw_server(serve) as port, client() as http:
-        await send(http, port)
-        with pytest.raises(AnswerMalformed, match="middle of the answer"):
-            await send(http, port)
-    assert serve.died == 1
-
-
-@on_both_loops
 async def test_time_outs() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -200,58 +85,6 @@ async def test_time_outs() -> None:
     async with raw_server(trickling) as port, client() as http:
         with pytest.raises(DeliveryTimeout, match="no complete answer"):
             await send(http, port, timeout=0.2)
-
-
-@on_both_loops
-async def test_connect_time_outs_and_refusals_name_host_and_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    async with client() as http:
-        with pytest.raises(ConnectFailed, match=f"can't connect to 127.0.0.1:{port}: connection refused"):
-            await send(http, port)
-    # a listener whose queue of connections is full answers no SYN
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        async with client() as http:
-            with pytest.raises(ConnectFailed, match=f"connecting to 127.0.0.1:{port} took longer than 0.1 s"):
-                await http.send(f"http://127.0.0.1:{port}/", (), b"", timeout=10, connect_timeout=0.1)
-            with pytest.raises(DeliveryTimeout, match=f"connecting to 127.0.0.1:{port} took longer than the 0.1 s"):
-                await http.send(f"http://127.0.0.1:{port}/", (), b"", timeout=0.1)
-            assert http._pools.total == 0
-        for filler in fillers:
-            filler.close()
-
-
-@on_both_loops
-async def test_names_that_do_not_resolve_and_the_address_guard() -> None:
-    def lookup(host: str) -> list[str]:
-        if host == "rebound.example":
-            return ["127.0.0.1"]
-        raise socket.gaierror(socket.EAI_NONAME, "unknown")
-
-    def guard(host: str, address: str) -> None:
-        raise ConnectFailed(f"{host} is at {address}, where deliveries are not allowed")
-
-    async def handler(request: Request) -> Response:
-        return Response(200)
-
-    async with serving(handler) as (_, port):
-        resolver = Resolver(lookup=lookup, log=None)  # type: ignore[arg-type]
-        async with client(resolver=resolver) as http:
-            with pytest.raises(NameNotResolved, match=r"none\.example has no address: no such name"):
-                await send(http, port, host="none.example")
-            assert (await send(http, port, host="rebound.example")).status == 200
-        async with client(resolver=Resolver(lookup=lookup, log=None), guard=guard) as http:  # type: ignore[arg-type]
-            for host in ("rebound.example", "127.0.0.1", "localhost"):
-                with pytest.raises(ConnectFailed, match="not allowed"):
-                    await send(http, port, host=host)
-            assert http._pools.total == 0
 
 
 @on_both_loops
@@ -324,67 +157,6 @@ async def test_answers_of_every_shape() -> None:
 
 
 @on_both_loops
-async def test_an_endless_answer_is_cut_off() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        while True:
-            writer.write(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
-            await writer.drain()
-
-    async with raw_server(serve) as port, client() as http:
-        with pytest.raises(AnswerTooLarge, match=f"127.0.0.1:{port}: the answer's body is larger than 262144 bytes"):
-            await send(http, port)
-        assert http._pools.total == 0
-
-
-@on_both_loops
-async def test_bytes_after_an_answer_never_become_the_next_answer() -> None:
-    connections = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        await read_request(reader)
-        writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
-        await reader.read()
-
-    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(OK)
-        await release.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
-        await reader.read()
-
-    release = asyncio.Event()
-    async with raw_server(serve) as port, client() as http:
-        for _ in range(3):
-            assert (await send(http, port)).body == b"ok"
-        assert connections == 3
-    async with raw_server(late) as port, client() as http:
-        assert (await send(http, port)).body == b"ok"
-        assert http._pools.total == 1
-        release.set()
-        await until(lambda: http._pools.total == 0)
-
-
-@on_both_loops
-async def test_an_early_answer_ends_the_connection() -> None:
-    """The server refuses before it read the body: what is unsent must not be taken for the next request."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
-        await done.wait()
-
-    done = asyncio.Event()
-    async with raw_server(serve, limit=1024) as port, client() as http:
-        assert (await send(http, port, b"x" * 50_000_000)).status == 413
-        assert http._pools.total == 0
-        done.set()
-
-
-@on_both_loops
 async def test_cancelling_drops_the_connection() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -401,27 +173,6 @@ async def test_cancelling_drops_the_connection() -> None:
             await task
         assert http._pools.total == 0
         await gone.wait()
-
-
-@on_both_loops
-async def test_an_answer_and_a_cancellation_in_one_round_leave_the_next_owner_alone() -> None:
-    """The answered connection has gone to a waiter when its first owner is cancelled."""
-    async with (
-        serving(lambda request: Response(200, (), request.body)) as (_, port),
-        client(ClientLimits(max_per_origin=1)) as http,
-    ):
-        used: set[object] = set()
-        for _ in range(20):
-            first = asyncio.ensure_future(send(http, port, b"1"))
-            second = asyncio.ensure_future(send(http, port, b"2"))
-            pool = http._pools.get(("http", "127.0.0.1", port))
-            await until(lambda pool=pool: bool(pool.waiters))  # type: ignore[misc]
-            await until(lambda pool=pool: not pool.waiters)  # type: ignore[misc]
-            first.cancel()
-            assert (await second).body == b"2"
-            await asyncio.gather(first, return_exceptions=True)
-            used |= http._connections
-        assert len(used) == 1
 
 
 @on_both_loops
@@ -472,11 +223,3 @@ async def test_closing_the_client_ends_what_is_under_way_and_what_waits() -> Non
             assert "closed" in str(result)
         with pytest.raises(ConnectFailed, match="closed"):
             await send(http, port)
-
-
-@on_both_loops
-async def test_idle_connections_end_after_their_time() -> None:
-    async with serving(lambda request: Response(200)) as (server, port), client(ClientLimits(idle_timeout=0.05)) as http:
-        await send(http, port)
-        await until(lambda: server.connections == 0)
-        assert http._pools.total == 0

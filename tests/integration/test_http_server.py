@@ -239,46 +239,6 @@ async def test_a_body_of_the_full_size_and_headers_of_64_kib_pass() -> None:
 
 
 @on_both_loops
-async def test_time_outs_of_idle_and_slow_clients() -> None:
-    refused: list[str] = []
-    limits = ServerLimits(idle_timeout=0.1, head_timeout=0.1, body_timeout=0.1, linger=0.1)
-    async with serving(echo, limits, refused.append) as (server, port):
-        assert await talk(port, b"") == b""
-        assert (await talk(port, b"POST / HT")).startswith(b"HTTP/1.1 408 ")
-        assert (await talk(port, POST[:-1])).startswith(b"HTTP/1.1 408 ")
-        answer = await talk(port, POST)
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert answer.count(b"HTTP/1.1") == 1
-        assert refused == ["timeout", "timeout"]
-        assert server.connections == 0
-
-
-@on_both_loops
-async def test_a_slow_head_is_not_prolonged_by_its_bytes() -> None:
-    async with serving(echo, ServerLimits(head_timeout=0.2, linger=0.05)) as (_, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
-        answer = asyncio.ensure_future(reader.read())
-        while not answer.done():
-            writer.write(b"X: y\r\n")
-            await asyncio.wait([answer], timeout=0.02)
-        assert (await answer).startswith(b"HTTP/1.1 408 ")
-        writer.close()
-
-
-@on_both_loops
-async def test_a_client_that_does_not_read_its_answers_is_cut_off() -> None:
-    async with serving(lambda request: Response(200, (), b"x" * 1_000_000), ServerLimits(write_timeout=0.2)) as (server, port):
-        sock = socket.create_connection(("127.0.0.1", port))
-        sock.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(sock, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 50)
-        await until(lambda: server.connections > 0)
-        await until(lambda: server.connections == 0)
-        sock.close()
-
-
-@on_both_loops
 async def test_connections_beyond_the_cap_get_503_with_retry_after() -> None:
     refused: list[str] = []
     limits = ServerLimits(max_connections=2, retry_after=3)
@@ -299,61 +259,6 @@ async def test_connections_beyond_the_cap_get_503_with_retry_after() -> None:
             writer.close()
         await until(lambda: server.connections == 0)
         assert (await talk(port, POST + CLOSE)).startswith(b"HTTP/1.1 200 ")
-
-
-@on_both_loops
-async def test_drain_answers_what_is_in_flight_and_closes_the_rest() -> None:
-    entered, release = asyncio.Event(), asyncio.Event()
-
-    async def handler(request: Request) -> Response:
-        entered.set()
-        await release.wait()
-        return Response(202)
-
-    async with serving(handler) as (server, port):
-        idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
-        busy_reader, busy_writer = await asyncio.open_connection("127.0.0.1", port)
-        part_reader, part_writer = await asyncio.open_connection("127.0.0.1", port)
-        part_writer.write(POST[:-1])
-        busy_writer.write(POST)
-        await entered.wait()
-        await until(lambda: server.connections == 3)
-        draining = asyncio.ensure_future(server.drain(30))
-        assert await idle_reader.read() == b""
-        with pytest.raises(OSError):  # noqa: PT011 - refused or reset, by platform
-            await asyncio.open_connection("127.0.0.1", port)
-        assert not draining.done()
-        part_writer.write(POST[-1:])
-        release.set()
-        for reader in (busy_reader, part_reader):
-            answer = await reader.read()
-            assert answer.startswith(b"HTTP/1.1 202 ")
-            assert b"connection: close\r\n" in answer
-        await draining
-        assert server.connections == 0
-        for writer in (idle_writer, busy_writer, part_writer):
-            writer.close()
-
-
-@on_both_loops
-async def test_drain_gives_up_at_its_time_out() -> None:
-    log = Lines()
-    started = asyncio.Event()
-
-    async def handler(request: Request) -> Response:
-        started.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async with serving(handler, log=log) as (server, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(POST)
-        await started.wait()
-        await server.drain(0.05)
-        assert server.connections == 0
-        assert await reader.read() == b""
-        writer.close()
-    assert ("connections were closed before they were answered", {"count": 1}) in log.lines
 
 
 @on_both_loops

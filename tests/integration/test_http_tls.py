@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ CA, OTHER_CA = trustme.CA(), trustme.CA()
 PEM, OTHER_PEM = (authority.cert_pem.bytes().decode() for authority in (CA, OTHER_CA))
 
 
-def context(*names: str) -> ssl.SSLContext:
+def context(*names: str, **dates: datetime) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert(*names).configure_cert(made)
+    CA.issue_cert(*names, **dates).configure_cert(made)
     return made
 
 
@@ -67,6 +68,51 @@ async def test_certificates_that_do_not_hold() -> None:
         assert (await send(http, "svc.example", port)).status == 200  # the failures poisoned nothing
         with pytest.raises(ConnectFailed, match="certificate"):
             await send(http, "svc.example", port, None)  # nor does the trusted connection serve who does not trust it
+
+
+@on_both_loops
+async def test_certificates_out_of_their_time_and_of_other_addresses() -> None:
+    now = datetime.now(UTC)
+    cases = [
+        ("svc.example", context("svc.example", not_after=now - timedelta(days=1)), "certificate has expired"),
+        ("svc.example", context("svc.example", not_before=now + timedelta(days=1)), "certificate is not yet valid"),
+        ("127.0.0.1", context("svc.example", "127.0.0.2"), "IP address mismatch"),
+        ("127.0.0.1", context("127.0.0.1.example"), "IP address mismatch"),
+        ("svc.example", context("*.svc.example"), "Hostname mismatch"),
+        ("a.b.svc.example", context("*.svc.example"), "Hostname mismatch"),
+    ]
+    for host, server_side, reason in cases:
+        async with serving(echo, ssl=server_side) as (_, port), client(resolver=resolver()) as http:
+            with pytest.raises(ConnectFailed, match=f"{host}:{port}: its certificate is not valid: {reason}"):
+                await send(http, host, port)
+    for host, server_side in [("a.svc.example", context("*.svc.example")), ("a.example.", context("a.example"))]:
+        async with serving(echo, ssl=server_side) as (_, port), client(resolver=resolver()) as http:
+            assert (await send(http, host, port)).status == 200
+
+
+@on_both_loops
+async def test_a_self_signed_certificate_is_refused_and_trusted_where_it_is_its_own_authority() -> None:
+    """What `CACerts` of a Destination is for."""
+    async with serving(echo, ssl=context("svc.example")) as (_, port), client(resolver=resolver()) as http:
+        with pytest.raises(ConnectFailed, match="its certificate is not valid"):
+            await send(http, "svc.example", port, None)
+        assert (await send(http, "svc.example", port, PEM)).status == 200
+
+
+async def test_a_server_speaks_http_1_1_by_alpn_and_heeds_no_name(files: tuple[Path, Path]) -> None:
+    careless = ssl.create_default_context()
+    careless.check_hostname, careless.verify_mode = False, ssl.CERT_NONE
+    names: list[str | None] = ["svc.example", "other.example", "x" * 63 + ".example", None]
+    offers: list[tuple[list[str], str | None]] = [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), (["h2"], None)]
+    async with serving(echo, ssl=server_context(*files)) as (_, port):
+        for offered, chosen in offers:
+            careless.set_alpn_protocols(offered)
+            for name in names:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=careless, server_hostname=name or "")
+                assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == chosen
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+                writer.close()
 
 
 @on_both_loops

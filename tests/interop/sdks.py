@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import pytest
 
@@ -29,6 +30,13 @@ def _open(name: str) -> SdkClient:
             return SdkClient(name, [*_JAVA, "-cp", f"{folder}/classes:{folder}/libs/*", "interop.Main", binding])
 
 
+def do_without(missing: ToolMissing) -> NoReturn:
+    """Skips the test; fails it where `EVENTING_TEST_REQUIRE` names the tool."""
+    if missing.tool in os.environ.get("EVENTING_TEST_REQUIRE", "").split(","):
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))
+
+
 class Sdks:
     """Opened when first asked for, closed at the end."""
 
@@ -40,9 +48,7 @@ class Sdks:
         found = self.find(name)
         if isinstance(found, SdkClient):
             return found
-        if found.tool in os.environ.get("EVENTING_TEST_REQUIRE", "").split(","):
-            pytest.fail(str(found))
-        pytest.skip(str(found))
+        do_without(found)
 
     def find(self, name: str) -> SdkClient | ToolMissing:
         if name not in self._open:

@@ -56,6 +56,12 @@ def test_an_earlier_failure_is_replaced_whole() -> None:
         ("http://exämple.com/a b\n", "http://ex%C3%A4mple.com/a%20b%0A"),
         ("http://example.com/\ud800", "http://example.com/?"),
         ("http://example.com/%20", "http://example.com/%20"),
+        ("http://example.com/?a=1&access_token=secret&b=2#c", "http://example.com/?a=1&access_token=...&b=2#c"),
+        ("http://example.com/?ACCESS_TOKEN=secret", "http://example.com/?ACCESS_TOKEN=..."),
+        (
+            "http://example.com/access_token=kept?no_access_token=kept",
+            "http://example.com/access_token=kept?no_access_token=kept",
+        ),
     ],
 )
 def test_the_address_holds_no_credentials_and_only_ascii(url: str, shown: str) -> None:

@@ -212,11 +212,13 @@ async def test_nothing_piles_up_behind_a_large_request_that_is_being_answered() 
     large = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600_000
     connection.data_received(large + large)
     assert not wire.reading
+    assert state.held > 1_200_000, "what waits to be parsed is held too"
     for _ in range(2):
         waiting.pop().set_result(Response(202))
         await asyncio.sleep(0)
     assert wire.reading
     assert bytes(wire.out).count(b"HTTP/1.1 202") == 2
+    assert state.held == 0
     wire.close()
 
 
@@ -252,7 +254,7 @@ async def test_what_is_held_is_bounded_over_all_connections() -> None:
         waiting.append(asyncio.get_running_loop().create_future())
         return waiting[-1]
 
-    state = ServerState(handler, ServerLimits(max_held=350, retry_after=7), refused.append, Log())
+    state = ServerState(handler, ServerLimits(max_held=800, retry_after=7), refused.append, Log())
     wires = []
     for _ in range(4):
         connection = ServerConnection(state)

@@ -190,6 +190,9 @@ def test_a_head_answer_has_no_body_and_ends_the_connection() -> None:
     "wire",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"ICE/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"\r\n\nRTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/2.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/0.9 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",

@@ -54,6 +54,7 @@ def test_every_defined_metric_can_be_scraped_with_its_labels() -> None:
     trigger.gauges = lambda: TriggerGauges(2, ((Lane.SUBSCRIBER, 5, 500), (Lane.DEAD_LETTER, 6, 600)), 7)
     metrics.source("s1", "ns/s").count("sent")
     metrics.channel_ready = lambda: True
+    metrics.tls_expires = lambda: 2_000_000_000.0
 
     found: dict[str, set[frozenset[str]]] = {}
     for name, labels in scrape(metrics):
@@ -76,6 +77,16 @@ def test_the_channel_s_state_is_asked_on_every_scrape() -> None:
     assert value(metrics, "eventing_channel_ready") == 1
     ready[0] = False
     assert value(metrics, "eventing_channel_ready") == 0
+
+
+def test_the_end_of_the_certificate_is_shown_where_there_is_one() -> None:
+    metrics = Metrics("1")
+    name = "eventing_tls_certificate_expiry_timestamp_seconds"
+    assert name not in {scraped for scraped, _ in scrape(metrics)}
+    metrics.tls_expires = lambda: None
+    assert name not in {scraped for scraped, _ in scrape(metrics)}
+    metrics.tls_expires = lambda: 2_000_000_000.0
+    assert value(metrics, name) == 2_000_000_000
 
 
 def test_words_outside_the_list_count_as_other() -> None:

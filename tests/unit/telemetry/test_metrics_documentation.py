@@ -36,4 +36,4 @@ def test_names_follow_prometheus() -> None:
     for definition in METRICS:
         assert re.fullmatch(r"eventing(_[a-z]+)+", definition.name)
         assert definition.name.endswith("_total") == (definition.kind.value == "counter")
-        assert definition.name.endswith("_seconds") == (definition.kind.value == "histogram")
+        assert definition.name.removesuffix("_timestamp_seconds").endswith("_seconds") == (definition.kind.value == "histogram")

@@ -1,0 +1,79 @@
+"""What a request or an answer takes while it arrives: bounded, and counted for what it is, however finely it is cut."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from request_support import head
+
+from eventing.http.limits import ClientLimits, ServerLimits
+from eventing.http.pieces import Pieces
+from eventing.http.request_parser import SLICE, Incoming, RequestParser
+from eventing.http.response_parser import ResponseParser
+
+MIB = 1024 * 1024
+CHUNKED = head(b"Host: a", b"Transfer-Encoding: chunked")
+TINY_CHUNK = b"2\r\nxx\r\n"
+
+
+def taken(feed: Callable[[bytes], None], wire: bytes) -> int:
+    """Bytes of memory that are held once all of it was fed."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for start in range(0, len(wire), SLICE):
+            feed(wire[start : start + SLICE])
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return after - before
+
+
+@given(st.lists(st.binary(max_size=3), max_size=1200))
+def test_pieces_are_joined_in_order(pieces: list[bytes]) -> None:
+    joined = Pieces()
+    for piece in pieces:
+        joined.append(piece)
+    assert joined.join() == b"".join(pieces)
+
+
+def test_a_request_in_half_a_million_pieces_takes_no_multiple_of_its_size() -> None:
+    found: list[Incoming] = []
+    parser = RequestParser(ServerLimits(), found.append)
+    parser.feed(CHUNKED)
+    assert taken(parser.feed, TINY_CHUNK * (MIB // 2)) < 1.5 * MIB
+    assert parser.holding > MIB
+    parser.feed(b"0\r\n\r\n")
+    assert found[0].request.body == b"x" * MIB
+
+
+def test_an_answer_in_half_a_million_pieces_takes_no_multiple_of_its_size() -> None:
+    parser = ResponseParser(ClientLimits(max_response=MIB))
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert taken(parser.feed, TINY_CHUNK * (MIB // 2)) < 1.5 * MIB
+    parser.feed(b"0\r\n\r\n")
+    assert parser.response is not None
+    assert parser.response.body == b"x" * MIB
+
+
+def test_trailers_take_nothing() -> None:
+    parser = RequestParser(ServerLimits(), [].append)
+    parser.feed(CHUNKED + b"1\r\nx\r\n0\r\n")
+    assert taken(parser.feed, b"ab: cd\r\n" * 100_000) < 100_000
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_many_tiny_headers_count_for_what_they_take(done: bool) -> None:
+    found: list[Incoming] = []
+    parser = RequestParser(ServerLimits(), found.append)
+    parser.feed(b"POST / HTTP/1.1\r\nHost: a\r\n")
+    wire = b"".join(b"x%d: %d\r\n" % (number, number) for number in range(15_000))
+    size = taken(parser.feed, wire)
+    if done:
+        parser.feed(b"\r\n")
+    counted = found[0].size if done else parser.holding
+    assert size / 1.5 < counted < size * 1.5, "else a bound on what is held is none"
