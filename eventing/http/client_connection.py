@@ -86,19 +86,27 @@ class ClientConnection(asyncio.Protocol):
         """A request is under way."""
         return self._done is not None
 
-    def begin(self, head: bytes, body: bytes, done: Done, *, now: float, deadline: float, timeout: float, is_head: bool) -> None:
-        """Send a request. ``done`` is called once, when there is an answer or none can come, but not from within this call;
-        never after `cancel`. ``now``, ``deadline``: on the loop's clock."""
+    def begin(self, done: Done, *, now: float, deadline: float, timeout: float, is_head: bool) -> None:
+        """A request is under way; `write` sends it. ``done`` is called once, when there is an answer or none can come, but not
+        from within this call; never after `cancel`. ``now``, ``deadline``: on the loop's clock."""
         self._parser.expect(head=is_head)
         self._head = is_head
         self._began, self.deadline, self._timeout, self._done = now, deadline, timeout, done
+
+    def write(self, head: bytes, body: bytes) -> None:
+        """Send the request that was begun, unless it was given up since."""
+        if self._done is None:
+            return
         transport = self._transport
-        if transport is None or self.ended:
-            asyncio.get_running_loop().call_soon(self._closed, None)
-        elif len(body) <= _ONE_WRITE:
-            transport.write(head + body)
-        else:
-            transport.writelines((head, body))
+        try:
+            if transport is None or self.ended:
+                self._closed(None)
+            elif len(body) <= _ONE_WRITE:
+                transport.write(head + body)
+            else:
+                transport.writelines((head, body))
+        except RuntimeError as error:  # uvloop: the transport is closed, and has not said so yet
+            self._closed(error)
 
     def cancel(self, done: Done) -> None:
         """Whoever began the request does not wait any more: close, since an answer may still come."""

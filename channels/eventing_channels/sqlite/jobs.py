@@ -17,9 +17,9 @@ from eventing_channels.sqlite.transaction import Transaction
 LAZY = 0.02
 """Seconds that a job which nobody waits for may be put off, to share the commit of the next that is urgent."""
 
-GATHER, COMPANY, ENOUGH = 0.0015, 8, 64
-"""Seconds from one commit's begin to the next one's where `COMPANY` jobs came together: more then share the next. With `ENOUGH`
-appends a commit needs no more."""
+GATHER, COMPANY, ENOUGH = 0.0025, 16, 64
+"""Seconds from one commit's begin to the next one's where `COMPANY` events came together: more then share the next. With
+`ENOUGH` events a commit needs no more."""
 
 BATCH_JOBS = 1024
 BATCH_BYTES = 8 << 20
@@ -27,20 +27,21 @@ MAX_JOBS = 65_536
 
 
 class Job(ABC):
-    """``future`` belongs to the event loop; the writer thread sets ``outcome`` or ``error`` and hands the job back.
+    """``size``: bytes, ``events``: how many, of what is appended. ``future`` belongs to the event loop; the writer thread sets ``outcome`` or ``error`` and hands the job back.
 
     ``writes``: it needs the write transaction. Others run between transactions and see only what is committed. ``lazy``: it
     may wait `LAZY` seconds for others.
     """
 
-    __slots__ = ("error", "future", "handed_back", "outcome", "queued", "size")
+    __slots__ = ("error", "events", "future", "handed_back", "outcome", "queued", "size")
     writes: ClassVar[bool] = True
     is_append: ClassVar[bool] = False
     lazy: bool = False
 
-    def __init__(self, future: asyncio.Future[Any], size: int = 0) -> None:
+    def __init__(self, future: asyncio.Future[Any], size: int = 0, events: int = 0) -> None:
         self.future = future
         self.size = size
+        self.events = events
         self.queued = time.monotonic()
         self.outcome: Any = None
         self.error: BaseException | None = None
@@ -75,6 +76,7 @@ class JobQueue:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._events = 0
         self._appends: deque[Job] = deque()
         self._others: deque[Job] = deque()
         self._condition = threading.Condition(threading.Lock())
@@ -94,6 +96,7 @@ class JobQueue:
                 if len(self._appends) >= MAX_JOBS:
                     raise ChannelFull(f"{MAX_JOBS} appends wait already")
                 self._bytes += job.size
+                self._events += job.events
                 self._appends.append(job)
             else:
                 if len(self._others) >= MAX_JOBS:
@@ -114,7 +117,7 @@ class JobQueue:
         with self._condition:
             self._wait(timeout)
             pause = self._gather_until - time.monotonic()
-            if pause > 0 and len(self._appends) < ENOUGH and not self._closed:
+            if pause > 0 and self._events < ENOUGH and not self._closed:
                 self._condition.release()
                 try:
                     time.sleep(pause)
@@ -128,13 +131,15 @@ class JobQueue:
                     self._urgent -= not job.lazy
                     batch.append(job)
                 self._lazy_until = self._others[0].queued + LAZY if self._others else inf
-            size = 0
+            size = events = 0
             while self._appends and len(batch) < BATCH_JOBS and (not size or size + self._appends[0].size <= BATCH_BYTES):
                 job = self._appends.popleft()
                 size += job.size
+                events += job.events
                 batch.append(job)
             self._bytes -= size
-            self._gather_until = time.monotonic() + GATHER if len(batch) >= COMPANY else 0.0
+            self._events -= events
+            self._gather_until = time.monotonic() + GATHER if events >= COMPANY else 0.0
             return batch
 
     def _wait(self, timeout: float) -> None:
@@ -160,6 +165,7 @@ class JobQueue:
             while self._appends and self._appends[0].queued <= before:
                 job = self._appends.popleft()
                 self._bytes -= job.size
+                self._events -= job.events
                 expired.append(job)
         return expired
 
@@ -169,7 +175,7 @@ class JobQueue:
             jobs = [*self._others, *self._appends]
             self._others.clear()
             self._appends.clear()
-            self._bytes = self._urgent = 0
+            self._bytes = self._events = self._urgent = 0
             self._lazy_until = inf
             return jobs
 

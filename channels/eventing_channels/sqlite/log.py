@@ -67,7 +67,7 @@ class Append(Job):
     def __init__(
         self, future: asyncio.Future[Sequence[Position]], broker: str, encoded: list[Encoded], max_bytes: int | None
     ) -> None:
-        super().__init__(future, sum(size for _, _, size in encoded))
+        super().__init__(future, sum([size for _, _, size in encoded]), len(encoded))
         self.broker, self.encoded, self._max_bytes = broker, encoded, max_bytes
 
     def check(self, tx: Transaction, waiting: int) -> BrokerBook:
