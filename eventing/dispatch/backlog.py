@@ -26,6 +26,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 SOME_SLOTS = 4
 BREATH = 0.01
 """A claim waits until one in `SOME_SLOTS` slots is free, or `BREATH` seconds: entries are read in batches, not one by one."""
+RATED = 0.05
+"""Seconds between two claims of a trigger with a rate: far less than its burst lasts, so the rate loses nothing by it."""
 
 
 class BacklogWorker:
@@ -168,9 +170,14 @@ class BacklogWorker:
             self.stir(lane)
             return 0
         now = self._monotonic()
+        if now < lane.rests_until:
+            self._at(lane, lane.rests_until)
+            return 0
         free = lane.free()
         allowed = min(free, lane.gate.allowed(now) - len(lane.queue))
         if allowed > 0:
+            if lane.plan.rate is not None:
+                lane.rests_until = now + RATED
             return allowed
         if free <= 0:
             lane.behind = True

@@ -119,6 +119,8 @@ class BrokerDispatcher:
                 lane.gate.configure(
                     plan.max_in_flight or DEFAULT_SLOTS, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER
                 )
+                # Dead letters go elsewhere: what the subscriber can bear says nothing of their sink.
+                lane.gate.limit(plan.rate if kind is Lane.SUBSCRIBER else None, self._loop.time())
                 if plan.paused and kind is Lane.SUBSCRIBER:
                     lane.gate.pause()
                 else:
