@@ -11,7 +11,7 @@ from tests.soak.run import Options, Soak
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.crash, pytest.mark.timeout(300)]
 
-BRIEF = Options(seconds=10.0, calm=0.4, rate=80.0, idle=3, patience=200.0)
+BRIEF = Options(seconds=10.0, calm=0.4, rate=80.0, idle=3, patience=90.0)
 
 
 async def test_under_mixed_load_faults_and_restarts_everything_accepted_ends_and_nothing_is_left_open(tmp_path: Path) -> None:
