@@ -27,7 +27,8 @@ SOME_SLOTS = 4
 BREATH = 0.01
 """A claim waits until one in `SOME_SLOTS` slots is free, or `BREATH` seconds: entries are read in batches, not one by one."""
 RATED = 0.05
-"""Seconds between two claims of a trigger with a rate: far less than its burst lasts, so the rate loses nothing by it."""
+"""Seconds until the next claim after one that took all that a trigger's rate had to give: they gather, so that entries are read in
+batches. It is far less than a burst lasts, so the rate loses nothing by it."""
 
 
 class BacklogWorker:
@@ -176,7 +177,7 @@ class BacklogWorker:
         free = lane.free()
         allowed = min(free, lane.gate.allowed(now) - len(lane.queue))
         if allowed > 0:
-            if lane.plan.rate is not None:
+            if lane.plan.rate is not None and lane.gate.reason(now, allowed + len(lane.queue)) == "rate":
                 lane.rests_until = now + RATED
             return allowed
         if free <= 0:
@@ -184,6 +185,8 @@ class BacklogWorker:
         else:
             change = lane.gate.next_change(now)
             if change is not None:
+                # What is due has the next place: new matches must not take each token that a rate lets through.
+                lane.behind = True
                 self._at(lane, max(change, now + BREATH))
         return 0  # paused or full: a plan, or the worker that ends next, stirs again
 

@@ -70,7 +70,7 @@ async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(
 
     async def owed() -> bool:
         page = await engine.metrics()
-        owing = {"hanging": EVENTS, "refusing": EVENTS, "limited": EVENTS, "nameless": EVENTS, "rated": EVENTS - 1, "paused": EVENTS}
+        owing = dict.fromkeys(("hanging", "refusing", "limited", "nameless", "paused"), EVENTS) | {"rated": EVENTS - 1}
         return all(page.trigger("backlog_entries", name) == count for name, count in owing.items())
 
     await eventually(owed, 30, "everything owed to the others, in their backlogs")

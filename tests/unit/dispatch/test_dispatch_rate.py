@@ -91,6 +91,39 @@ async def test_another_rate_holds_at_once(tmp_path: Path, rate: Rate | None) -> 
     assert set(one.ids().values()) == {1}
 
 
+async def test_a_retry_that_waits_for_the_rate_is_not_overtaken_by_new_events(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        one.answer = lambda received, times: Response(500 if (received.id, times) == ("0", 1) else 204)
+        engine.trigger("one", one.url, policy=RETRY_TWICE, rate=HOURLY)
+        await engine.start()
+        await engine.append(event(0))
+        await eventually(lambda: engine.lane("one").behind)
+        await engine.append(event(1))
+        await engine.drained()
+        # A burst for all of them: those that wait come in their order.
+        engine.trigger("one", one.url, policy=RETRY_TWICE, max_in_flight=1)
+        await engine.apply()
+        await engine.append(event(2))
+        await one.got(3)
+        await engine.idle()
+        assert not engine.lane("one").behind
+    assert [received.id for received, _ in one.deliveries] == ["0", "0", "1", "2"]
+
+
+async def test_a_claim_that_the_slots_bound_is_followed_by_the_next_without_a_rest(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path) as engine:
+        engine.trigger("one", one.url, rate=Rate(100_000), max_in_flight=4, paused=True)
+        await engine.start()
+        await engine.append(*(event(number) for number in range(300)))
+        await eventually(lambda: engine.metrics.triggers["one"].parked["paused"] == 300)
+        await engine.drained()
+        engine.trigger("one", one.url, rate=Rate(100_000), max_in_flight=4)
+        await engine.apply()
+        await one.got(300)
+        await engine.idle()
+        assert engine.lane("one").rests_until == 0.0
+
+
 async def test_a_restart_gives_one_attempt_and_no_burst(tmp_path: Path) -> None:
     async with subscribers(1) as (one,), rig(tmp_path) as engine:
         engine.trigger("one", one.url, rate=Rate(1 / 60))
