@@ -27,8 +27,8 @@ SOME_SLOTS = 4
 BREATH = 0.01
 """A claim waits until one in `SOME_SLOTS` slots is free, or `BREATH` seconds: entries are read in batches, not one by one."""
 RATED = 0.05
-"""Seconds until the next claim after one that took all that a trigger's rate had to give: they gather, so that entries are read in
-batches. It is far less than a burst lasts, so the rate loses nothing by it."""
+"""Seconds until the next claim after one that took all that a trigger's rate had to give, so that entries are read in batches.
+It is far less than a burst lasts, so the rate loses nothing by it."""
 
 
 class BacklogWorker:
