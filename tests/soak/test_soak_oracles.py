@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from tests.fuzz.findings import Findings
+from tests.fuzz.program import SLACK, Watch
 from tests.soak import accounts, faults, payload, site
 from tests.soak.faults import Mood
 from tests.soak.ledger import Ledger
 from tests.soak.order import Order
 from tests.soak.summary import MIB, slope, thinned
 from tests.support.metrics import Page
+from tests.support.process import EventingProcess
 
 
 def quiet() -> Findings:
@@ -164,3 +167,12 @@ def test_the_slope_of_memory() -> None:
     assert slope([(float(second), second * MIB) for second in range(10)]) == pytest.approx(3600 * MIB)
     assert slope([(1.0, 5)]) == 0
     assert [at for at, _ in thinned([(float(n), n) for n in range(30)], 3)] == [0.0, 10.0, 20.0, 29.0]
+
+
+@pytest.mark.parametrize(("late", "found"), [(100 * MIB, 0), (100 * MIB + SLACK + MIB, 1)])
+def test_memory_that_grows_after_the_first_quarter_is_a_finding(late: int, found: int, tmp_path: Path) -> None:
+    process = EventingProcess(tmp_path, [])
+    watch = Watch(process, quiet(), rss=[50 * MIB] * 10 + [100 * MIB] * 20 + [late] * 10)
+    watch.judge()
+    process.end()
+    assert watch.findings.kinds["memory grows"] == found
