@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tests.fuzz.findings import Findings
-from tests.soak import site
+from tests.soak import landscape
 from tests.soak.ledger import Ledger
 from tests.soak.order import Order
 from tests.support.metrics import Page
@@ -25,7 +25,7 @@ class DeadLetters:
     read: int = 0
 
     async def look(self) -> None:
-        for name in (*site.NAMES, site.BRIDGE):
+        for name in (*landscape.NAMES, landscape.BRIDGE):
             while await self._page(name):
                 pass
 
@@ -40,7 +40,7 @@ class DeadLetters:
         for letter in page["items"]:
             self.read += 1
             # What the bridge did not bring over is missing at its far end.
-            if self.ledger.end("far" if name == site.BRIDGE else name, str(letter["id"]), "built-in store"):
+            if self.ledger.end("far" if name == landscape.BRIDGE else name, str(letter["id"]), "built-in store"):
                 self.order.forget(str(letter["id"]))
         if page["items"]:
             self._after[name] = page["items"][-1]["number"]
@@ -59,7 +59,7 @@ def balance(page: Page, ledger: Ledger, findings: Findings) -> None:
     accepted = page.total("eventing_events_accepted_total")
     if accepted != ledger.accepted:
         findings.add("accepted", f"the program counted {accepted} events, it answered {ledger.accepted} with 202")
-    for name in (*site.NAMES, site.BRIDGE):
+    for name in (*landscape.NAMES, landscape.BRIDGE):
         matched = page.trigger("events_matched_total", name)
         ends = {
             "delivered": page.trigger("deliveries_total", name, result="delivered"),
@@ -70,8 +70,8 @@ def balance(page: Page, ledger: Ledger, findings: Findings) -> None:
         }
         if matched != sum(ends.values()):
             findings.add("metrics don't add up", f"{name}: matched {matched}, but {ends}")
-        expired = ends["expired"] + (page.trigger("expired_total", site.BRIDGE) if name == "far" else 0)
-        missing = ledger.expired(name) if name != site.BRIDGE else expired
+        expired = ends["expired"] + (page.trigger("expired_total", landscape.BRIDGE) if name == "far" else 0)
+        missing = ledger.expired(name) if name != landscape.BRIDGE else expired
         if not expired <= missing <= expired + ends["waiting"]:
             findings.add("expired", f"{name}: the program counted {expired}, missing are {missing}, {ends['waiting']} wait")
         if page.trigger("delivery_failures_total", name, reason="internal"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tests.fuzz.findings import Findings
-from tests.soak.site import NAMES
+from tests.soak.landscape import NAMES
 
 _BIT = {name: 1 << place for place, name in enumerate(NAMES)}
 

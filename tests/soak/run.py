@@ -15,7 +15,7 @@ from eventing.dispatch.lane import DEFAULT_SLOTS
 from eventing.dispatch.settings import DispatchSettings
 from tests.fuzz.findings import Findings
 from tests.fuzz.program import Watch
-from tests.soak import accounts, site
+from tests.soak import accounts, landscape
 from tests.soak.faults import BAD, Mood
 from tests.soak.ledger import Ledger
 from tests.soak.order import Order
@@ -61,7 +61,7 @@ class Soak:
         self._began = time.monotonic()
         self._restarting = asyncio.Lock()
         self._counting: tuple[list[int], int] | None = None
-        triggers = len(site.TRIGGERS) + 1
+        triggers = len(landscape.TRIGGERS) + 1
         # A window of events that all may match, and what the backlog had under way.
         self.summary.bound = DispatchSettings().window * triggers + 2 * DEFAULT_SLOTS * triggers
 
@@ -178,10 +178,11 @@ class Soak:
         while True:
             await asyncio.sleep(chance.uniform(0.3, 3.0))
             if chance.random() < 0.3:
-                await self._subscribers.restart(chance.choice((site.FLAKY, site.SINK, site.WELL)), chance.uniform(0.05, 1.0))
-            await self._subscribers.set_mood(site.MOODY, chance.choice(BAD))
+                server = chance.choice((landscape.FLAKY, landscape.SINK, landscape.WELL))
+                await self._subscribers.restart(server, chance.uniform(0.05, 1.0))
+            await self._subscribers.set_mood(landscape.MOODY, chance.choice(BAD))
             await asyncio.sleep(chance.uniform(0.3, 5.0))
-            await self._subscribers.set_mood(site.MOODY, Mood.WELL)
+            await self._subscribers.set_mood(landscape.MOODY, Mood.WELL)
 
     async def _restarts(self, seconds: float) -> None:
         """Stops first, kills among them later: what a stop repeats is seen before a kill's repeats hide it."""
@@ -220,7 +221,7 @@ class Soak:
 
     def _write(self, chance: random.Random | None = None, *, open_: bool = False) -> None:
         self._process.write(
-            site.manifest(
+            landscape.manifest(
                 self._subscribers.ports, idle=self._options.idle, ordered=self._options.ordered, chance=chance, open_=open_
             )
         )

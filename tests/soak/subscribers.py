@@ -11,7 +11,7 @@ from functools import partial
 
 from tests.fuzz.findings import Findings
 from tests.fuzz.receiver import NO_CONTENT, Receiver, Reply
-from tests.soak import faults, site
+from tests.soak import faults, landscape
 from tests.soak.faults import Mood
 from tests.soak.ledger import Ledger
 from tests.soak.order import Order
@@ -29,9 +29,9 @@ class Subscribers:
 
     def __init__(self, chance: random.Random, ledger: Ledger, order: Order, findings: Findings) -> None:
         self._chance, self._ledger, self._order, self._findings = chance, ledger, order, findings
-        self._holders = {name: ReservedPort() for name in site.SERVERS}
-        self._receivers = {name: Receiver(partial(self._take, name)) for name in site.SERVERS}
-        self._moods = dict.fromkeys(site.SERVERS, Mood.WELL)
+        self._holders = {name: ReservedPort() for name in landscape.SERVERS}
+        self._receivers = {name: Receiver(partial(self._take, name)) for name in landscape.SERVERS}
+        self._moods = dict.fromkeys(landscape.SERVERS, Mood.WELL)
         self.requests: Counter[str] = Counter()
         self.calm = False
         """Whether faults are over: everything is answered as it ought to be."""
@@ -80,7 +80,7 @@ class Subscribers:
         trigger = first.split(" ")[1].rpartition("/")[2]
         dead = first.split(" ")[1].startswith("/dead/")
         self.requests[f"dead {trigger}" if dead else trigger] += 1
-        if trigger not in site.NAMES:
+        if trigger not in landscape.NAMES:
             self._findings.add("a delivery at the wrong place", first)
             return NO_CONTENT
         structured = headers.get("content-type", "").startswith("application/cloudevents+json")
@@ -93,7 +93,7 @@ class Subscribers:
         if problem:
             self._findings.add("a delivery is not what was sent", f"{id_} at {trigger}: {problem}")
         reply = self._answer(server, trigger, id_, dead)
-        if trigger == site.ORDERED and not dead:
+        if trigger == landscape.ORDERED and not dead:
             self._order.begin(headers.get("ce-partitionkey", ""), id_)
         return replace(reply, ended=partial(self._ended, trigger, id_, dead, reply, headers.get("ce-partitionkey", "")))
 
@@ -102,13 +102,13 @@ class Subscribers:
             reply = faults.of(self._moods[server], self._chance)
             if reply is not None:
                 return reply
-            if server in {site.FLAKY, site.SINK} and self._chance.random() < FAULTY:
+            if server in {landscape.FLAKY, landscape.SINK} and self._chance.random() < FAULTY:
                 return faults.one(self._chance)
-            if server == site.SINK and self._chance.random() < 0.1:
+            if server == landscape.SINK and self._chance.random() < 0.1:
                 return faults.status(400)  # for good: it goes to the built-in store
         if trigger in {"lettered", "unsinked"} and not dead and int(id_[2:]) % 100 < REFUSED * 100:
             return faults.status(422, b"kne-reason: refused by the soak", body=b"no")
-        if trigger == site.ORDERED and self._chance.random() < 0.2:
+        if trigger == landscape.ORDERED and self._chance.random() < 0.2:
             return Reply(NO_CONTENT.data, after=0.02)  # so that two of one key could meet
         if trigger == "asked" and not dead:
             return _event(f"r-{id_[2:]}")
@@ -116,15 +116,15 @@ class Subscribers:
 
     def _ended(self, trigger: str, id_: str, dead: bool, reply: Reply, key: str, written: bool) -> None:
         done = written and faults.succeeds(reply)
-        if trigger == site.ORDERED and not dead:
+        if trigger == landscape.ORDERED and not dead:
             self._order.end(key, id_, done=done)
         if not done:
             return
         if self._ledger.end(trigger, id_, "dead letter" if dead else "delivered") and reply.data.startswith(b"HTTP/1.1 200"):
-            self._ledger.reply(f"r-{id_[2:]}", site.wanted_by(site.MAIN, site.REPLY))
+            self._ledger.reply(f"r-{id_[2:]}", landscape.wanted_by(landscape.MAIN, landscape.REPLY))
 
 
 def _event(id_: str) -> Reply:
     """A success that carries an event."""
-    headers = {"ce-specversion": "1.0", "ce-id": id_, "ce-type": site.REPLY, "ce-source": "/soak/reply"}
+    headers = {"ce-specversion": "1.0", "ce-id": id_, "ce-type": landscape.REPLY, "ce-source": "/soak/reply"}
     return faults.status(200, *(f"{name}: {value}".encode() for name, value in headers.items()))

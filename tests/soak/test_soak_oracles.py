@@ -9,7 +9,7 @@ import pytest
 
 from tests.fuzz.findings import Findings
 from tests.fuzz.program import SLACK, Watch
-from tests.soak import accounts, faults, payload, site
+from tests.soak import accounts, faults, landscape, payload
 from tests.soak.faults import Mood
 from tests.soak.ledger import Ledger
 from tests.soak.order import Order
@@ -67,7 +67,7 @@ def test_an_event_without_an_answer_is_owed_to_nobody_and_one_that_was_refused_m
 def test_a_reply_is_owed_once_it_was_given() -> None:
     ledger = Ledger(quiet())
     ledger.number()
-    ledger.reply("r-1", site.wanted_by(site.MAIN, site.REPLY))
+    ledger.reply("r-1", landscape.wanted_by(landscape.MAIN, landscape.REPLY))
     assert set(ledger.open()) == {("steady", "r-1"), ("replies", "r-1")}
     assert ledger.accepted == 0
 
@@ -144,7 +144,7 @@ def test_every_fault_is_none_that_the_program_may_take_for_a_success() -> None:
 
 
 def test_data_that_was_changed_is_seen() -> None:
-    headers, body = payload.as_binary("e-5", site.PLAIN, 200)
+    headers, body = payload.as_binary("e-5", landscape.PLAIN, 200)
     names = {name.decode(): value.decode() for name, value in headers}
     assert payload.check("e-5", names, body, in_json=False) == ""
     assert "199 bytes" in payload.check("e-5", names, body[:-1], in_json=False)
@@ -152,13 +152,13 @@ def test_data_that_was_changed_is_seen() -> None:
 
 
 def test_each_type_has_the_triggers_that_the_manifest_gives_it() -> None:
-    assert site.wanted_by(site.MAIN, site.PLAIN) == ["steady", "flaky", "moody", "narrow"]
-    assert site.wanted_by(site.MAIN, site.FAR) == ["steady", "far"]
-    assert site.wanted_by(site.OTHER, site.BAD) == ["far"]
-    ports = dict.fromkeys(site.SERVERS, 9000)
-    made = {one["metadata"]["name"] for one in site.manifest(ports, idle=2) if one["kind"] == "Trigger"}
-    assert made == {*site.NAMES, site.BRIDGE, "idle-0", "idle-1"}
-    open_ = [one["metadata"].get("annotations") for one in site.manifest(ports, open_=True)]
+    assert landscape.wanted_by(landscape.MAIN, landscape.PLAIN) == ["steady", "flaky", "moody", "narrow"]
+    assert landscape.wanted_by(landscape.MAIN, landscape.FAR) == ["steady", "far"]
+    assert landscape.wanted_by(landscape.OTHER, landscape.BAD) == ["far"]
+    ports = dict.fromkeys(landscape.SERVERS, 9000)
+    made = {one["metadata"]["name"] for one in landscape.manifest(ports, idle=2) if one["kind"] == "Trigger"}
+    assert made == {*landscape.NAMES, landscape.BRIDGE, "idle-0", "idle-1"}
+    open_ = [one["metadata"].get("annotations") for one in landscape.manifest(ports, open_=True)]
     assert not any(open_), "at the end nothing is held back"
 
 

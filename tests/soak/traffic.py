@@ -14,7 +14,7 @@ from eventing.errors import DeliveryFailed
 from eventing.http.client import HttpClient
 from eventing.http.limits import ClientLimits
 from eventing.http.resolver import Resolver
-from tests.soak import payload, site
+from tests.soak import landscape, payload
 from tests.soak.ledger import Ledger
 from tests.soak.order import Order
 from tests.support.subscriber import Quiet
@@ -72,20 +72,20 @@ class Traffic:
 
     def _begin(self, group: asyncio.TaskGroup) -> int:
         """Start one request; how many events it has."""
-        broker = site.OTHER if self._chance.random() < TO_OTHER else site.MAIN
+        broker = landscape.OTHER if self._chance.random() < TO_OTHER else landscape.MAIN
         count = self._chance.randint(2, 20) if self._chance.random() < BATCHES else 1
-        events = [self._make(alone=count == 1 and broker == site.MAIN) for _ in range(count)]
+        events = [self._make(alone=count == 1 and broker == landscape.MAIN) for _ in range(count)]
         for event in events:
-            self._ledger.sent(event.id, site.wanted_by(broker, event.type), expires="expirytime" in event.more)
+            self._ledger.sent(event.id, landscape.wanted_by(broker, event.type), expires="expirytime" in event.more)
         group.create_task(self._send(broker, events)).add_done_callback(lambda _task: self._slots.release())
         return count
 
     def _make(self, *, alone: bool) -> _Made:
-        (type_,) = self._chance.choices(list(site.WEIGHTS), list(site.WEIGHTS.values()))
-        if type_ == site.KEY and not (alone and self._free_keys):
-            type_ = site.PLAIN
+        (type_,) = self._chance.choices(list(landscape.WEIGHTS), list(landscape.WEIGHTS.values()))
+        if type_ == landscape.KEY and not (alone and self._free_keys):
+            type_ = landscape.PLAIN
         more: dict[str, str] = {}
-        if type_ == site.KEY:
+        if type_ == landscape.KEY:
             more["partitionkey"] = self._free_keys.pop(self._chance.randrange(len(self._free_keys)))
         elif self._chance.random() < EXPIRING:
             end = datetime.now(UTC) + timedelta(seconds=self._chance.choice((1, 30)))
@@ -109,7 +109,7 @@ class Traffic:
                 self._ledger.refuse(event.id)
             key = event.more.get("partitionkey")
             if key is not None:
-                if status == 202 and self._ledger.owes(site.ORDERED, event.id):
+                if status == 202 and self._ledger.owes(landscape.ORDERED, event.id):
                     self._order.accept(key, event.id)
                 self._free_keys.append(key)
 
