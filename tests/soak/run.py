@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventing.dispatch.lane import DEFAULT_SLOTS
 from eventing.dispatch.settings import DispatchSettings
 from tests.fuzz.findings import Findings
 from tests.fuzz.program import Watch
@@ -61,9 +60,9 @@ class Soak:
         self._began = time.monotonic()
         self._restarting = asyncio.Lock()
         self._counting: tuple[list[int], int] | None = None
-        triggers = len(landscape.TRIGGERS) + 1
-        # A window of events that all may match, and what the backlog had under way.
-        self.summary.bound = DispatchSettings().window * triggers + 2 * DEFAULT_SLOTS * triggers
+        most = max(len(landscape.wanted_by(landscape.MAIN, type_)) for type_ in (*landscape.WEIGHTS, landscape.REPLY))
+        # Of each broker a window, for as many triggers as an event has there, and what was delivered from backlogs and not settled.
+        self.summary.bound = DispatchSettings().window * (most + 1 + len((landscape.MAIN, landscape.OTHER)))
 
     async def run(self) -> Summary:
         options = self._options

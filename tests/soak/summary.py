@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from tests.soak.ledger import Ledger
 
 MIB = 1024 * 1024
+LONG = 300.0
+"""Seconds. In less, caches that fill look like growth."""
 
 
 def slope(samples: Sequence[tuple[float, int]]) -> float:
@@ -56,7 +58,7 @@ class Summary:
             f"repeats: {sum(ledger.repeats.values())} in all; {_each('kill -9', self.crashes)} of at most {self.bound} each; "
             f"{_each('SIGTERM', self.stops)}",
             f"memory without restarts, MiB: {' '.join(f'{size / MIB:.0f}' for _, size in thinned(self.memory))}; "
-            f"{slope(warm(self.memory)) / MIB:+.0f} MiB an hour after warm-up",
+            + _growth(self.memory),
             "descriptors: {} idle, {} at most, {} at the end".format(*self.descriptors),
         ]
         told.append("nothing was found" if not self.findings else f"{len(self.findings)} findings")
@@ -66,6 +68,12 @@ class Summary:
 def warm(samples: Sequence[tuple[float, int]]) -> Sequence[tuple[float, int]]:
     """Without the first quarter, in which caches fill."""
     return samples[len(samples) // 4 :]
+
+
+def _growth(samples: Sequence[tuple[float, int]]) -> str:
+    if not samples or samples[-1][0] < LONG:
+        return "too short a time to tell its slope"
+    return f"{slope(warm(samples)) / MIB:+.0f} MiB an hour after warm-up"
 
 
 def _each(what: str, repeats: Sequence[int]) -> str:
