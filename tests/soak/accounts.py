@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from tests.fuzz.findings import Findings
@@ -22,12 +23,14 @@ class DeadLetters:
     ledger: Ledger
     order: Order
     _after: dict[str, object] = field(default_factory=dict)
-    read: int = 0
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> None:
-        for name in (*landscape.NAMES, landscape.BRIDGE):
-            while await self._page(name):
-                pass
+        """Take note of the letters that came since; of each once, however many look at a time."""
+        async with self._one:
+            for name in (*landscape.NAMES, landscape.BRIDGE):
+                while await self._page(name):
+                    pass
 
     async def _page(self, name: str) -> bool:
         after = self._after.get(name)
@@ -38,7 +41,6 @@ class DeadLetters:
             return False
         page = answer.json()
         for letter in page["items"]:
-            self.read += 1
             # What the bridge did not bring over is missing at its far end.
             if self.ledger.end("far" if name == landscape.BRIDGE else name, str(letter["id"]), "built-in store"):
                 self.order.forget(str(letter["id"]))

@@ -61,7 +61,7 @@ class Soak:
         self._restarting = asyncio.Lock()
         self._counting: tuple[list[int], int] | None = None
         most = max(len(landscape.wanted_by(landscape.MAIN, type_)) for type_ in (*landscape.WEIGHTS, landscape.REPLY))
-        # Of each broker a window, for as many triggers as an event has there, and what was delivered from backlogs and not settled.
+        # Of each broker a window, for as many triggers as an event has there, and results of its backlogs that were not settled.
         self.summary.bound = DispatchSettings().window * (most + 1 + len((landscape.MAIN, landscape.OTHER)))
 
     async def run(self) -> Summary:
