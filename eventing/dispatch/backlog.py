@@ -26,6 +26,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 SOME_SLOTS = 4
 BREATH = 0.01
 """A claim waits until one in `SOME_SLOTS` slots is free, or `BREATH` seconds: entries are read in batches, not one by one."""
+RATED = 0.05
+"""Seconds until the next claim after one that took all that a trigger's rate had to give, so that entries are read in batches.
+It is far less than a burst lasts, so the rate loses nothing by it."""
 
 
 class BacklogWorker:
@@ -168,15 +171,22 @@ class BacklogWorker:
             self.stir(lane)
             return 0
         now = self._monotonic()
+        if now < lane.rests_until:
+            self._at(lane, lane.rests_until)
+            return 0
         free = lane.free()
         allowed = min(free, lane.gate.allowed(now) - len(lane.queue))
         if allowed > 0:
+            if lane.plan.rate is not None and lane.gate.reason(now, allowed + len(lane.queue)) == "rate":
+                lane.rests_until = now + RATED
             return allowed
         if free <= 0:
             lane.behind = True
         else:
             change = lane.gate.next_change(now)
             if change is not None:
+                # What is due has the next place: new matches must not take each token that a rate lets through.
+                lane.behind = True
                 self._at(lane, max(change, now + BREATH))
         return 0  # paused or full: a plan, or the worker that ends next, stirs again
 

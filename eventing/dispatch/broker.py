@@ -116,9 +116,9 @@ class BrokerDispatcher:
                 if known is None:
                     lane.revive()
                     lane.refresh()
-                lane.gate.configure(
-                    plan.max_in_flight or DEFAULT_SLOTS, breaker=plan.policy.retry is None and kind is Lane.SUBSCRIBER
-                )
+                lane.gate.configure(plan.max_in_flight or DEFAULT_SLOTS, breaker=_breaker(plan, kind))
+                # Dead letters go elsewhere: what the subscriber can bear says nothing of their sink.
+                lane.gate.limit(plan.rate if kind is Lane.SUBSCRIBER else None, self._loop.time())
                 if plan.paused and kind is Lane.SUBSCRIBER:
                     lane.gate.pause()
                 else:

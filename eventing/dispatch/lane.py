@@ -25,7 +25,7 @@ class DeliveryLane:
 
     ``start`` begins a delivery, at the end of which `ended` is called; ``stir`` tells the backlog worker to look at this lane
     again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog.
-    ``held``: the leased entries that wait or run here, by key.
+    ``held``: the leased entries that wait or run here, by key. ``rests_until``: nothing is claimed before, on the loop's clock.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class DeliveryLane:
         self.bytes = 0
         self.next_due: float | None = None
         self.stale = False
+        self.rests_until = 0.0
         self.held: dict[EntryKey, Work] = {}
         self._shares = shares
         self._owner = f"{plan.uid}/{kind}"
@@ -72,7 +73,7 @@ class DeliveryLane:
     def takes(self, size: int, now: float) -> str:
         """Take a first delivery's bytes so that it may be pushed; the answer is empty then, else the word for why it goes
         to the backlog instead."""
-        reason = self.gate.reason(now)
+        reason = self.gate.reason(now, len(self.queue))
         if reason is not None:
             return reason
         if self.behind:

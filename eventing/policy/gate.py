@@ -1,4 +1,4 @@
-"""What a trigger may start now: its slots behind a pause, a Retry-After hold and a circuit breaker (DATAPATH 3, 5, 6).
+"""What a trigger may start now: its slots behind a pause, a Retry-After hold, a circuit breaker and a rate (DATAPATH 3 to 6).
 
     closed --20 failures in a row--> open --pause over--> ramp (1 probe, then 2, 4, ... slots) --all slots--> closed
                                       ^                    |
@@ -12,6 +12,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
+from eventing.policy.rate import Bucket, Rate
+
 SLOTS = 64
 FAILURES = 20
 FIRST_PAUSE = 1.0
@@ -19,7 +21,7 @@ LONGEST_PAUSE = 60.0
 
 _NEVER = float("-inf")
 
-Reason = Literal["paused", "retry_after", "breaker"]
+Reason = Literal["paused", "retry_after", "breaker", "rate"]
 
 
 class _State(Enum):
@@ -36,13 +38,30 @@ class Gate:
     `DeliveryPolicy.retry` is None; with an explicit `retry` the attempts go on whatever the subscriber does.
     """
 
-    __slots__ = ("_breaker", "_held", "_limit", "_pause", "_paused", "_probe_at", "_row", "_running", "_slots", "_state", "_wins")
+    __slots__ = (
+        "_breaker",
+        "_bucket",
+        "_held",
+        "_limit",
+        "_pause",
+        "_paused",
+        "_probe_at",
+        "_row",
+        "_running",
+        "_slots",
+        "_state",
+        "_unrated",
+        "_wins",
+    )
 
     def __init__(self, slots: int = SLOTS, *, breaker: bool) -> None:
         if slots < 1:
             raise ValueError(f"a trigger needs at least one slot, not {slots}")
         self._slots = slots
         self._breaker = breaker
+        self._bucket: Bucket | None = None
+        # At most so many of those that run took no token of this bucket: they started before it.
+        self._unrated = 0
         self._running = 0
         self._paused = False
         self._held = _NEVER
@@ -62,11 +81,15 @@ class Gate:
         if self._paused or now < self._held:
             return 0
         if self._state is _State.CLOSED:
-            return max(0, self._slots - self._running)
-        if self._state is _State.RAMP:
-            return max(0, self._limit - self._running)
-        # What still runs since before the breaker opened ends first: its results must not be taken for the probe's.
-        return 1 if self._running == 0 and now >= self._probe_at else 0
+            free = self._slots - self._running
+        elif self._state is _State.RAMP:
+            free = self._limit - self._running
+        else:
+            # What still runs since before the breaker opened ends first: its results must not be taken for the probe's.
+            free = 1 if self._running == 0 and now >= self._probe_at else 0
+        if self._bucket is not None:
+            free = min(free, self._bucket.available(now))
+        return max(0, free)
 
     def next_change(self, now: float) -> float | None:
         """When to look again, if nothing else happens before: the moment until which `allowed` stays what it is. None where
@@ -74,15 +97,22 @@ class Gate:
         if self._paused:
             return None
         until = max(self._held, self._probe_at if self._state is _State.OPEN else _NEVER)
-        return until if until > now else None
+        if self._bucket is None:
+            return until if until > now else None
+        if until > now:
+            return max(until, self._bucket.when(1))
+        return None if self.allowed(now) < self._bucket.available(now) else self._bucket.next_token(now)
 
-    def reason(self, now: float) -> Reason | None:
-        """What keeps events parked at ``now``; None where only the slots bound it."""
+    def reason(self, now: float, ahead: int = 0) -> Reason | None:
+        """What keeps events parked at ``now``; None where only the slots bound it. ``ahead``: how many were let in before and
+        have not started: the rate has room for one more behind them, or is the reason."""
         if self._paused:
             return "paused"
         if now < self._held:
             return "retry_after"
-        return "breaker" if self._state is _State.OPEN else None
+        if self._state is _State.OPEN:
+            return "breaker"
+        return "rate" if self._bucket is not None and self._bucket.available(now) <= ahead else None
 
     def start(self, now: float) -> bool:
         """Take a slot for one attempt. False: it must not start, and nothing changed."""
@@ -90,6 +120,9 @@ class Gate:
             return False
         if self._state is _State.OPEN:
             self._ramp()
+        if self._bucket is not None:
+            self._bucket.take(now)
+            self._unrated = min(self._unrated, self._running)
         self._running += 1
         return True
 
@@ -121,7 +154,10 @@ class Gate:
             self._open(now)
 
     def abandoned(self) -> None:
-        """An attempt ended without a result: cut off by shutdown, or found expired or unleased before it was sent."""
+        """An attempt ended without a result: cut off by shutdown, or found expired or unleased before it was sent. It does not
+        count against the rate."""
+        if self._bucket is not None and self._unrated == 0:
+            self._bucket.give_back()
         self._ended()
 
     def hold(self, until: float) -> None:
@@ -149,6 +185,15 @@ class Gate:
             self._ramp()
         if self._state is _State.RAMP and self._limit >= slots:
             self._close()
+
+    def limit(self, rate: Rate | None, now: float) -> None:
+        """How many attempts may start per unit of time, None for any number. A changed rate takes over what was left of the old
+        one; a new one begins with a single attempt."""
+        if rate is None:
+            self._bucket = None
+        elif self._bucket is None or self._bucket.rate != rate:
+            self._bucket = Bucket(rate, now) if self._bucket is None else self._bucket.changed(rate, now)
+            self._unrated = self._running
 
     def _ended(self) -> None:
         if self._running < 1:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eventing.kinds.metadata import ObjectMeta
+from eventing.policy import rate as rates
 from eventing.resources.faults import did_you_mean
 from eventing.resources.kind_table import OURS, TRIGGER, Key, ResourceKind
 from eventing.resources.model import TriggerOptions
@@ -14,7 +15,8 @@ from eventing.resources.model import TriggerOptions
 PREFIX = f"{OURS}/"
 MAX_IN_FLIGHT = f"{PREFIX}max-in-flight"
 PAUSED = f"{PREFIX}paused"
-NOT_YET = (f"{PREFIX}order", f"{PREFIX}rate")
+RATE = f"{PREFIX}rate"
+NOT_YET = (f"{PREFIX}order",)
 DELIVERY_ORDER = "kafka.eventing.knative.dev/delivery.order"
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 DEPENDENCY = "knative.dev/dependency"
@@ -38,8 +40,9 @@ def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tupl
         for name in meta.labels or {}
         if name.startswith(PREFIX)
     ]
-    known = (MAX_IN_FLIGHT, PAUSED, *NOT_YET) if kind is TRIGGER else ()
+    known = (MAX_IN_FLIGHT, PAUSED, RATE, *NOT_YET) if kind is TRIGGER else ()
     max_in_flight: int | None = None
+    rate: rates.Rate | None = None
     paused = False
     for name, value in (meta.annotations or {}).items():
         reason = ""
@@ -49,6 +52,11 @@ def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tupl
         elif name == PAUSED and name in known:
             paused = value == "true"
             reason = "" if value in {"true", "false"} else 'invalid value: must be "true" or "false"'
+        elif name == RATE and name in known:
+            try:
+                rate = rates.parse(value)
+            except ValueError as error:
+                reason = f"invalid value: {error}"
         elif name in NOT_YET:
             reason = "not supported yet"
         elif name.startswith(PREFIX):
@@ -62,7 +70,7 @@ def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tupl
             reason = found if isinstance(found, str) else ""
         if reason:
             faults.append(AnnotationFault(name, reason))
-    return TriggerOptions(max_in_flight=max_in_flight, paused=paused), faults
+    return TriggerOptions(max_in_flight=max_in_flight, paused=paused, rate=rate), faults
 
 
 def dependency(meta: ObjectMeta) -> Key | str | None:
@@ -110,6 +118,6 @@ def _order(value: str) -> str:
 
 
 def _unknown(name: str, kind: ResourceKind, known: tuple[str, ...]) -> str:
-    if name in {MAX_IN_FLIGHT, PAUSED}:
+    if name in {MAX_IN_FLIGHT, PAUSED, RATE}:
         return f"has no meaning on kind {kind.kind}"
     return "unknown annotation" + did_you_mean(name, known)

@@ -16,6 +16,7 @@ from eventing.kinds.destination import KReference, OptionalText, RequiredDestina
 from eventing.kinds.metadata import ObjectMeta
 from eventing.kinds.names import Subdomain
 from eventing.kinds.uri import split_uri
+from eventing.policy.rate import Rate
 from eventing.resources.kind_table import BROKER, EVENTING, Key, ResourceKind
 
 
@@ -165,6 +166,7 @@ class TriggerOptions:
 
     max_in_flight: int | None = None
     paused: bool = False
+    rate: Rate | None = None
 
 
 Spec = BrokerSpec | TriggerSpec | ServiceSpec | SecretValues | BaseModel

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from eventing.filters import Filter
 from eventing.policy.delivery import DeliveryPolicy
+from eventing.policy.rate import Rate
 from eventing.ports.source import SourcePlugin
 from eventing.resources.identity import Retired
 from eventing.resources.kind_table import Key
@@ -33,7 +34,8 @@ class BrokerPlan:
 
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
-    """A trigger that is Ready. ``max_in_flight``: slots, None for the default. ``format``: `delivery.format`."""
+    """A trigger that is Ready. ``max_in_flight``: slots, None for the default. ``format``: `delivery.format`. ``rate``: how many
+    attempts at the subscriber may start per unit of time, None for any number."""
 
     uid: str
     namespace: str
@@ -46,6 +48,7 @@ class TriggerPlan:
     format: str = "binary"
     max_in_flight: int | None = None
     paused: bool = False
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)

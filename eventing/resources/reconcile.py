@@ -182,6 +182,7 @@ class _Reconciler:
                 format=(delivery.format if delivery else None) or "binary",
                 max_in_flight=resource.options.max_in_flight,
                 paused=resource.options.paused,
+                rate=resource.options.rate,
             )
         self._finish(resource, conditions, status)
 

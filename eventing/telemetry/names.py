@@ -33,7 +33,10 @@ FAILURES = (
     *("dns", "connect", "timeout", "malformed", "too_large", "failed"),
     *("reply_invalid", "reply_too_large", "unavailable", "hop_limit", "internal"),
 )
-PARKED = ("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "dead_letter", "store_full", "closing")
+PARKED = (
+    *("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "rate"),
+    *("dead_letter", "store_full", "closing"),
+)
 DEAD = ("exhausted", "refused", "expired_age", "backlog_full", "no_sink")
 DROPPED = ("hop_limit", "trigger_deleted", "broker_deleted", "retention", "dead_letter_age")
 REPLIES = ("stored", "hop_limit", "from_dead_letter_sink")

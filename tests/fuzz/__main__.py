@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
 
@@ -21,8 +22,8 @@ from tests.fuzz.evil import EvilCampaign
 from tests.fuzz.findings import Findings
 from tests.fuzz.model import judge
 from tests.fuzz.session import make
-from tests.fuzz.summary import Summary
 
+T = TypeVar("T")
 TARGETS = ("ingress", "subscriber", *pure.TARGETS)
 
 
@@ -67,7 +68,7 @@ def run_program(target: str, seed: int, bounds: Bounds) -> Findings:
     return campaign.findings
 
 
-async def ended_by_hand(run: Coroutine[None, None, Summary]) -> Summary:
+async def ended_by_hand(run: Coroutine[None, None, T]) -> T:
     """SIGTERM ends the program under test too."""
     task = asyncio.current_task()
     assert task is not None

@@ -125,6 +125,7 @@ def _object(rng: random.Random) -> dict[str, Any]:
     annotations = {
         "eventing-engine.dev/max-in-flight": "3",
         "eventing-engine.dev/order": "key",
+        "eventing-engine.dev/rate": "6/m",
         "eventing.knative.dev/injection": "enabled",
     }
     metadata = {

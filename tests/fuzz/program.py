@@ -70,8 +70,7 @@ class Watch:
         return code
 
     def read_log(self) -> None:
-        log = self.process.stderr()
-        new, self._read = log[self._read :], len(log)
+        new, self._read = self.process.stderr_from(self._read)
         for line in new.splitlines():
             if _FAULT.search(line) or _level(line) in {"error", "critical"}:
                 self.findings.add("the log", line[:1000])

@@ -1,4 +1,4 @@
-"""Guarantee 3: a slow, dead or rate-limited subscriber delays no other trigger, and memory stays bounded."""
+"""Guarantee 3: a slow, dead, paused or rate-limited subscriber delays no other trigger, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(
     hanging = await listen(gate.hold(), keep=False)
     limited = await listen(always(429, {"retry-after": "3600"}), keep=False)
     healthy = await listen(keep=False)
+    rated, paused = await listen(keep=False), await listen(keep=False)
     nobody = ReservedPort()
     engine = make(
         [
@@ -44,6 +45,8 @@ async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(
             trigger("refusing", f"http://127.0.0.1:{nobody.number}/"),
             trigger("limited", limited.url),
             trigger("nameless", "http://nobody.invalid/"),
+            trigger("rated", rated.url, rate="1/h"),
+            trigger("paused", paused.url, paused="true"),
             trigger("healthy", healthy.url),
         ]
     )
@@ -55,17 +58,20 @@ async def test_the_healthy_one_gets_everything_while_the_others_are_stuck(
     assert hanging.held == DEFAULT_SLOTS
     assert not hanging.done
     assert healthy.repeats == 0
-    # The rate-limited one is left alone: what was under way when it said so, and nothing since.
+    assert (sum(rated.attempts.values()), sum(paused.attempts.values())) == (1, 0)
+    # The one that asks for quiet is left alone: what was under way when it said so, and nothing since.
     assert sum(limited.attempts.values()) <= DEFAULT_SLOTS
     page = await engine.metrics()
     assert page.trigger("deliveries_total", "healthy", result="delivered") == EVENTS
     assert page.trigger("delivery_failures_total", "refusing", reason="connect") > 0
     assert page.trigger("parked_total", "limited", reason="retry_after") > 0
+    assert page.trigger("parked_total", "rated", reason="rate") > 0
+    assert page.trigger("parked_total", "paused", reason="paused") == EVENTS
 
     async def owed() -> bool:
         page = await engine.metrics()
-        names = ("hanging", "refusing", "limited", "nameless")
-        return all(page.trigger("backlog_entries", name) == EVENTS for name in names)
+        owing = dict.fromkeys(("hanging", "refusing", "limited", "nameless", "paused"), EVENTS) | {"rated": EVENTS - 1}
+        return all(page.trigger("backlog_entries", name) == count for name, count in owing.items())
 
     await eventually(owed, 30, "everything owed to the others, in their backlogs")
     gate.open()

@@ -156,6 +156,15 @@ class EventingProcess:
     def stderr(self) -> str:
         return self._stderr.read_text(errors="replace") if self._stderr.exists() else ""
 
+    def stderr_from(self, start: int) -> tuple[str, int]:
+        """Whole lines from this byte on, and the byte behind them."""
+        if not self._stderr.exists():
+            return "", start
+        with self._stderr.open("rb") as file:
+            file.seek(start)
+            lines, _, _rest = file.read().rpartition(b"\n")
+        return lines.decode(errors="replace"), start + len(lines) + bool(lines)
+
     def tail(self) -> str:
         return self.stderr()[-3000:]
 

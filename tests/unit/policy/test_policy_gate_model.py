@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from eventing.policy.gate import FAILURES, FIRST_PAUSE, Gate
+from eventing.policy.rate import TICKS, Rate
 
 
 class Gates(RuleBasedStateMachine):
@@ -27,6 +28,10 @@ class Gates(RuleBasedStateMachine):
         # While the breaker is open or the ramp goes on: successes since, which bound how many may run.
         self.restricted_since: int | None = None
         self.open_until = -math.inf
+        # When attempts started since the rate is what it is, but for the abandoned ones; and those under way, None before that.
+        self.rate: Rate | None = None
+        self.starts: list[float] = []
+        self.under_way: list[float | None] = []
 
     @initialize(slots=st.integers(1, 70), breaker=st.booleans())
     def begin(self, slots: int, breaker: bool) -> None:
@@ -57,6 +62,8 @@ class Gates(RuleBasedStateMachine):
         # `allowed` is exact: neither more nor fewer may start.
         assert started == min(wanted, allowed)
         self.running += started
+        self.starts += [self.now] * started
+        self.under_way += [self.now] * started
 
     @precondition(lambda self: self.running > 0)
     @rule(count=st.integers(1, 30))
@@ -64,6 +71,7 @@ class Gates(RuleBasedStateMachine):
         for _ in range(min(count, self.running)):
             self.gate.succeeded(self.now)
             self.running -= 1
+            self.under_way.pop(0)
             self.row = 0
             self.open_until = -math.inf
             if self.restricted_since is not None:
@@ -76,6 +84,7 @@ class Gates(RuleBasedStateMachine):
             open_before = self.gate.reason(self.now) == "breaker"
             self.gate.failed(self.now)
             self.running -= 1
+            self.under_way.pop(0)
             self.row += 1
             opens = self.gate.reason(self.now) == "breaker" and not open_before
             if self.breaker and self.restricted_since is None and not self.paused and self.now >= self.held:
@@ -89,10 +98,22 @@ class Gates(RuleBasedStateMachine):
                 self.open_until = self.now + FIRST_PAUSE
 
     @precondition(lambda self: self.running > 0)
-    @rule()
-    def abandon(self) -> None:
+    @rule(newest=st.booleans())
+    def abandon(self, newest: bool) -> None:
         self.gate.abandoned()
         self.running -= 1
+        start = self.under_way.pop(-1 if newest else 0)
+        if start is not None:
+            self.starts.remove(start)
+
+    @rule(per_second=st.none() | st.sampled_from([0.01, 1.0, 3.0, 40.0, 1000.0]))
+    def limit(self, per_second: float | None) -> None:
+        rate = None if per_second is None else Rate(per_second)
+        if rate != self.rate:
+            self.starts.clear()
+            self.under_way = [None] * self.running
+        self.gate.limit(rate, self.now)
+        self.rate = rate
 
     @rule(seconds=st.floats(-5, 100))
     def hold(self, seconds: float) -> None:
@@ -129,8 +150,15 @@ class Gates(RuleBasedStateMachine):
             limit = max(1, self.restricted_since + 1)
             if limit < self.slots:
                 assert allowed + self.running <= limit
-        elif not self.breaker and not self.paused and self.now >= self.held:
+        elif not self.breaker and not self.paused and self.now >= self.held and self.rate is None:
             assert allowed or self.running
+
+    @invariant()
+    def keeps_to_the_rate(self) -> None:
+        if self.rate is not None:
+            for number, start in enumerate(self.starts):
+                most = self.rate.burst + self.rate.per_second * (self.now - start + 1 / TICKS)
+                assert len(self.starts) - number <= most
 
     @invariant()
     def never_stuck(self) -> None:
@@ -143,6 +171,7 @@ class Gates(RuleBasedStateMachine):
     def teardown(self) -> None:
         """From wherever it stands: once successes come, all slots come back."""
         self.gate.resume()
+        self.gate.limit(None, self.now)
         while self.running:
             self.gate.succeeded(self.now)
             self.running -= 1

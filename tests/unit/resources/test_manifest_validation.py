@@ -12,6 +12,7 @@ from reconcile_rig import GITHUB
 from eventing.errors import Fault, InvalidManifest
 from eventing.kinds.names import SUBDOMAIN_RULE
 from eventing.kinds.secret import KEY_RULE
+from eventing.policy.rate import Rate
 from eventing.resources import loader
 from eventing.resources.model import SecretValues, ServiceSpec, TriggerSpec
 from eventing.resources.validate import Loaded, validate
@@ -144,7 +145,11 @@ def test_refused(refused: Refused, text: str, field: str, line: int, words: str)
         ("max-in-flight", "٣", "from 1 to 10000"),
         ("paused", "yes", '"true" or "false"'),
         ("order", "key", "not supported yet"),
-        ("rate", "10/s", "not supported yet"),
+        ("rate", "0/s", "invalid value: must be more than 0"),
+        ("rate", "-5/s", "invalid value: must be a number of attempts and a unit"),
+        ("rate", "5/d", "invalid value: unknown unit 'd', must be s, m or h"),
+        ("rate", "1000000/s", "invalid value: must be from one a day (0.041667/h) to 100000/s"),
+        ("raet", "5/s", "unknown annotation, did you mean 'eventing-engine.dev/rate'?"),
         ("max-in-fligth", "5", "unknown annotation, did you mean 'eventing-engine.dev/max-in-flight'?"),
         ("zzz", "5", "unknown annotation"),
     ],
@@ -157,16 +162,19 @@ def test_our_annotations_are_strict(refused: Refused, annotation: str, value: st
 
 
 def test_our_annotations_are_for_triggers_and_never_labels(refused: Refused) -> None:
-    [fault] = refused(broker("{name: b, annotations: {eventing-engine.dev/paused: 'true'}}"))
-    assert fault.reason == "has no meaning on kind Broker"
+    for annotation, value in (("paused", "true"), ("rate", "5/s")):
+        [fault] = refused(broker(f"{{name: b, annotations: {{eventing-engine.dev/{annotation}: '{value}'}}}}"))
+        assert fault.reason == "has no meaning on kind Broker"
     [fault] = refused(trigger().replace("annotations:", "labels: {eventing-engine.dev/paused: 'true'}\n  annotations:"))
     assert "must be an annotation" in fault.reason
 
 
 def test_options_and_annotations_of_others(apply: Apply) -> None:
-    text = trigger(annotations="{eventing-engine.dev/max-in-flight: '7', eventing-engine.dev/paused: 'true', other/x: y}")
+    ours = {"max-in-flight": "7", "paused": "true", "rate": "6/m"}
+    written = ", ".join(f"eventing-engine.dev/{name}: '{value}'" for name, value in ours.items())
+    text = trigger(annotations=f"{{{written}, other/x: y}}")
     [resource] = apply(text).objects
-    assert (resource.options.max_in_flight, resource.options.paused) == (7, True)
+    assert (resource.options.max_in_flight, resource.options.paused, resource.options.rate) == (7, True, Rate(0.1))
     assert resource.meta.annotation("other/x") == "y"
 
 

@@ -12,6 +12,7 @@ from reconcile_rig import BASE, GITHUB, NOW, Apply, broker, conditions, run, sta
 from eventing.event import Event
 from eventing.kinds.conditions import Condition
 from eventing.policy.delivery import DeliveryPolicy
+from eventing.policy.rate import Rate
 from eventing.ports.channel import Health
 from eventing.resources.identity import Retired
 from eventing.resources.kind_table import EVENTING, Key
@@ -166,9 +167,10 @@ def test_the_brokers_dead_letter_reference_is_resolved_for_its_triggers(apply: A
 
 
 def test_options_reach_the_plan(apply: Apply) -> None:
-    text = trigger(metadata=", annotations: {eventing-engine.dev/max-in-flight: '3', eventing-engine.dev/paused: 'true'}")
+    ours = "eventing-engine.dev/max-in-flight: '3', eventing-engine.dev/paused: 'true', eventing-engine.dev/rate: '5'"
+    text = trigger(metadata=f", annotations: {{{ours}}}")
     [plan] = run(apply(broker() + text)).plan.triggers.values()
-    assert (plan.max_in_flight, plan.paused) == (3, True)
+    assert (plan.max_in_flight, plan.paused, plan.rate) == (3, True, Rate(5))
 
 
 @pytest.mark.requirement("B3")
