@@ -40,7 +40,7 @@ def decode(headers: Headers, body: bytes) -> list[Event]:
     Raises `InvalidEvent`.
     """
     content_type = _content_type(headers)
-    if content_type[: len(_FORMATTED)] != _FORMATTED:
+    if not content_type.startswith(_FORMATTED):
         return [_decode_binary(headers, body)]
     if content_type.startswith(_BATCH):
         if _essence(content_type) == json_format.BATCH_CONTENT_TYPE:

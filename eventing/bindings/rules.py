@@ -101,12 +101,14 @@ def check_context(attributes: Mapping[str, AttributeValue]) -> None:
     version = get("specversion")
     if version != "1.0" and version != "0.3":  # noqa: PLR1714 - two comparisons are faster than a tuple
         raise _bad_version(version)
-    for name in ("id", "source", "type"):
-        value = get(name)
-        if type(value) is not str or not value:
-            raise _bad_required(name, value)
-    source = get("source")
-    if URI_REFERENCE.fullmatch(source) is None:  # type: ignore[arg-type]  # a str since the loop above
+    id_, source, type_ = get("id"), get("source"), get("type")
+    if type(id_) is not str or not id_:
+        raise _bad_required("id", id_)
+    if type(source) is not str or not source:
+        raise _bad_required("source", source)
+    if type(type_) is not str or not type_:
+        raise _bad_required("type", type_)
+    if URI_REFERENCE.fullmatch(source) is None:
         raise breach("source", f"{quoted(str(source))} is not a URI-reference (RFC 3986 section 4.1)", REQUIRED_RULE)
     value = get("datacontenttype")
     if value is not None and value != "application/json" and (type(value) is not str or MEDIA_TYPE.fullmatch(value) is None):

@@ -64,7 +64,8 @@ class DeliveryLane:
     @property
     def slots(self) -> int:
         """How many deliveries of this lane run at once in this process."""
-        return min(self.plan.max_in_flight or DEFAULT_SLOTS, self._shares.slots)
+        own, share = self.plan.max_in_flight or DEFAULT_SLOTS, self._shares.slots
+        return own if own < share else share
 
     def free(self) -> int:
         """Slots that neither a running nor a queued delivery has."""
@@ -73,16 +74,18 @@ class DeliveryLane:
     def takes(self, size: int, now: float) -> str:
         """Take a first delivery's bytes so that it may be pushed; the answer is empty then, else the word for why it goes
         to the backlog instead."""
-        reason = self.gate.reason(now, len(self.queue))
-        if reason is not None:
-            return reason
+        gate = self.gate
+        if not gate.unhindered(now):
+            reason = gate.reason(now, len(self.queue))
+            if reason is not None:
+                return reason
+            if not self.behind and gate.running < self.slots and gate.allowed(now) <= 0:
+                return "breaker"  # half open: what may start is for the backlog
         if self.behind:
             return "behind"
-        if self.gate.running < self.slots and self.gate.allowed(now) <= 0:
-            return "breaker"  # half open: what may start is for the backlog
         if self.stopped:
             return "closing"
-        if len(self.queue) >= self.slots * QUEUE_PER_SLOT:
+        if self.queue and len(self.queue) >= self.slots * QUEUE_PER_SLOT:
             return "slots"
         if not self._shares.take(self._owner, size):
             return "bytes"

@@ -48,13 +48,13 @@ class Shares:
     def give(self, lane: str, size: int) -> None:
         """Give back what was taken for one delivery."""
         size = min(size, self._budget.largest)
-        if self._overdrawn.get(lane) == size:
+        if self._overdrawn and self._overdrawn.get(lane) == size:
             del self._overdrawn[lane]
             self._overdraft -= size
         else:
             self._budget.give(lane, size)
-        self._items[lane] -= 1
-        if not self._items[lane]:
+        left = self._items[lane] = self._items[lane] - 1
+        if not left:
             del self._items[lane]
             self._resize()
 

@@ -110,12 +110,15 @@ class FilterIndex(Generic[Key]):
                     else:
                         bucket.checked.append((rank, filter_))
         self._attributes = {name: _Attribute(kinds) for name, kinds in stored.items()}
+        self._all = [self._keys[rank] for rank in self._everything] if not self._attributes and not self._scanned else None
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def match(self, event: Event) -> list[Key]:
         """The keys of all filters that match, each once, in the order they were given in."""
+        if self._all is not None:
+            return self._all.copy()
         hits = self._everything.copy()
         attributes = self._attributes
         for name, value in event.items():

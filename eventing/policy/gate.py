@@ -91,6 +91,10 @@ class Gate:
             free = min(free, self._bucket.available(now))
         return max(0, free)
 
+    def unhindered(self, now: float) -> bool:
+        """Whether nothing but the slots bounds what may start at ``now``: the common case, told quickly."""
+        return self._state is _State.CLOSED and self._bucket is None and not self._paused and now >= self._held
+
     def next_change(self, now: float) -> float | None:
         """When to look again, if nothing else happens before: the moment until which `allowed` stays what it is. None where
         time alone changes nothing, but only a result or `resume`."""

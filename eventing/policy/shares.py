@@ -85,7 +85,8 @@ class Budget:
     def take(self, trigger: str, amount: int) -> bool:
         """Take from the trigger's share, or a single larger item from the reserve. False: no room now, nothing taken; it comes
         with a later `give`. Raises `ValueError` for an amount over ``largest``, which would never fit."""
-        self._check(amount)
+        if not 0 <= amount <= self.largest:
+            self._check(amount)
         if amount > self._share:
             if trigger in self._lent or self._lent_used + amount > self._reserve:
                 return False
@@ -101,7 +102,7 @@ class Budget:
 
     def give(self, trigger: str, amount: int) -> None:
         """Give back one item that was taken, in the amount it was taken with. Raises `ValueError` for more than is held."""
-        if self._lent.get(trigger) == amount:
+        if self._lent and self._lent.get(trigger) == amount:
             del self._lent[trigger]
             self._lent_used -= amount
             return

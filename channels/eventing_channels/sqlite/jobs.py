@@ -27,7 +27,8 @@ MAX_JOBS = 65_536
 
 
 class Job(ABC):
-    """``size``: bytes, ``events``: how many, of what is appended. ``future`` belongs to the event loop; the writer thread sets ``outcome`` or ``error`` and hands the job back.
+    """``future`` belongs to the event loop; the writer thread sets ``outcome`` or ``error`` and hands the job back. ``size``:
+    bytes, ``events``: how many, of what is appended.
 
     ``writes``: it needs the write transaction. Others run between transactions and see only what is committed. ``lazy``: it
     may wait `LAZY` seconds for others.
