@@ -86,6 +86,7 @@ def deliveries_router(store: ObjectStore, channel: Channel, retired: Callable[[]
                 "attempts": entry.attempts,
                 "due": timestamp(entry.due),
                 "underWay": entry.leased,
+                "behind": entry.behind,
                 "lastError": entry.reason,
             }
             for entry in entries

@@ -63,7 +63,7 @@ class BacklogWorker:
 
     def stir(self, lane: DeliveryLane) -> None:
         """Look at the lane when its next entry is due; called whenever its backlog, slots or gate changed."""
-        if lane.removed or lane.stopped or lane.claiming or (lane.next_due is None and not lane.stale):
+        if lane.removed or lane.stopped or lane.claiming or lane.unsure or (lane.next_due is None and not lane.stale):
             return
         due = lane.next_due
         wait = 0.0 if lane.stale or due is None else max(0.0, due - self._channel.now())
@@ -151,7 +151,7 @@ class BacklogWorker:
         return pause
 
     def _wants(self, lane: DeliveryLane) -> bool:
-        return not (lane.removed or lane.stopped or lane.claiming or lane.next_due is None)
+        return not (lane.removed or lane.stopped or lane.claiming or lane.unsure or lane.next_due is None)
 
     def _look(self, lane: DeliveryLane, claims: asyncio.TaskGroup) -> None:
         """Start a claim if one is in place now; the semaphore is taken and given back here, or at the claim's end."""

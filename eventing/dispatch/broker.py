@@ -12,7 +12,8 @@ from typing import Any
 from eventing.dispatch.backlog import BacklogWorker
 from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.deliver import MARGIN, Deliverer
-from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane
+from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane, has_breaker
+from eventing.dispatch.ordering import Orderer
 from eventing.dispatch.sender import Sender
 from eventing.dispatch.settings import DispatchSettings
 from eventing.dispatch.settler import Settler
@@ -23,7 +24,7 @@ from eventing.errors import ChannelUnavailable
 from eventing.filters import FilterIndex
 from eventing.policy.gate import Gate
 from eventing.ports.channel import Channel, Reader
-from eventing.ports.records import DeadLetter, EntryKey, EntryLease, Lane, NewEntry, Record
+from eventing.ports.records import DeadLetter, EntryKey, EntryLease, Lane, NewEntry, Position, Record
 from eventing.resources.plan import BrokerPlan, TriggerPlan
 from eventing.telemetry.handles import BrokerGauges, BrokerMetrics, TriggerGauges
 from eventing.telemetry.logs import Log
@@ -77,6 +78,9 @@ class BrokerDispatcher:
         self._backlog = BacklogWorker(
             channel, plan.uid, self._name, lambda: self._lanes, log, monotonic=self._loop.time, able=self._settler.able
         )
+        self._orderer = Orderer(
+            channel, plan.uid, self._name, self._settler, log, passed=self._passed, lease=self._lease_of_running
+        )
         self._deliverer = Deliverer(
             sender,
             plan.uid,
@@ -90,6 +94,7 @@ class BrokerDispatcher:
             dead=self._dead,
             backlog_bytes=settings.backlog_bytes,
             spawn=self._spawn,
+            orderer=self._orderer,
         )
         self.started = asyncio.Event()
 
@@ -98,7 +103,7 @@ class BrokerDispatcher:
     def update(self, triggers: Iterable[TriggerPlan]) -> None:
         """Take over a new set of triggers: known ones keep their lanes, and with them what runs and what is counted."""
         plans = {trigger.uid: trigger for trigger in triggers}
-        self._leaving = {key: lane for key, lane in self._leaving.items() if lane.running}
+        self._leaving = {key: lane for key, lane in self._leaving.items() if lane.lingers}
         gone = {key: lane for key, lane in self._lanes.items() if key[0] not in plans}
         for key, lane in gone.items():
             del self._lanes[key]
@@ -113,10 +118,11 @@ class BrokerDispatcher:
                 lane = known or self._leaving.pop((plan.uid, kind), None) or self._new_lane(plan, kind)
                 self._lanes[plan.uid, kind] = lane
                 lane.plan = plan
+                self._orderer.follow(lane, anew=known is None)
                 if known is None:
                     lane.revive()
                     lane.refresh()
-                lane.gate.configure(plan.max_in_flight or DEFAULT_SLOTS, breaker=_breaker(plan, kind))
+                lane.gate.configure(plan.max_in_flight or DEFAULT_SLOTS, breaker=has_breaker(plan, kind))
                 # Dead letters go elsewhere: what the subscriber can bear says nothing of their sink.
                 lane.gate.limit(plan.rate if kind is Lane.SUBSCRIBER else None, self._loop.time())
                 if plan.paused and kind is Lane.SUBSCRIBER:
@@ -162,7 +168,7 @@ class BrokerDispatcher:
         lane = DeliveryLane(
             plan,
             kind,
-            Gate(plan.max_in_flight or DEFAULT_SLOTS, breaker=_breaker(plan, kind)),
+            Gate(plan.max_in_flight or DEFAULT_SLOTS, breaker=has_breaker(plan, kind)),
             self._shares,
             metrics,
             start=self._deliverer.start,
@@ -211,6 +217,7 @@ class BrokerDispatcher:
                 self._tasks = tasks
                 tasks.create_task(self._settler.run(), name=f"settle {self._name}")
                 tasks.create_task(self._backlog.run(), name=f"backlog {self._name}")
+                tasks.create_task(self._orderer.run(), name=f"order {self._name}")
                 tasks.create_task(self._hand_over_late(), name=f"hand over {self._name}")
                 tasks.create_task(self._dead.run(), name=f"dead letters {self._name}")
                 self._reader_task = tasks.create_task(self._read(reader), name=f"read {self._name}")
@@ -255,6 +262,9 @@ class BrokerDispatcher:
     def _lag(self) -> int:
         return self._reader.wanted() if self._reader is not None else 0
 
+    def _passed(self, position: Position) -> bool:
+        return self._reader is not None and self._reader.passed(position)
+
     async def _read(self, reader: Reader) -> None:
         pause = FIRST_PAUSE
         self.started.set()
@@ -271,6 +281,8 @@ class BrokerDispatcher:
             now = self._loop.time()
             for record in records:
                 self._start(record, now)
+            if self._orderer.catching_up:
+                self._orderer.read_on()
 
     def _start(self, record: Record, now: float) -> None:
         flight = Flight(record, now)
@@ -293,12 +305,12 @@ class BrokerDispatcher:
         self._flown.set()
 
     def _offer(self, flight: Flight, lane: DeliveryLane, now: float) -> None:
-        why = lane.takes(flight.size, now)
+        why = self._orderer.takes(lane, flight, now) if lane.ordered else lane.takes(flight.size, now)
         if not why:
             flight.pending += 1
             work = Work.direct(lane, flight)
             flight.works.append(work)
-            lane.push(work)
+            (self._orderer.join if lane.ordered else lane.push)(work)
             return
         record = flight.record
         key = EntryKey(lane.plan.uid, record.position)
@@ -310,8 +322,11 @@ class BrokerDispatcher:
             flight.dead.append(letter)
             lane.metrics.dead("backlog_full")
             return
-        lane.behind = True
         lane.metrics.park(why)
+        if lane.ordered:
+            self._orderer.park(lane, flight, at)
+            return
+        lane.behind = True
         flight.handovers.append((NewEntry(key, at), lane))
 
     # Nothing pins the cursor (DATAPATH 2).
@@ -334,25 +349,34 @@ class BrokerDispatcher:
     def _hand_over(self, flight: Flight, only: Collection[DeliveryLane] | None = None) -> None:
         """Into the backlog with what has not ended; ``only``: with what is for these lanes."""
         now = self._channel.now()
+        flight.pending += 1  # held until all of it is placed
         for work in flight.works:
             if work.flight is None or (only is not None and work.lane not in only):
+                continue
+            if work.ordering_key is not None:
+                self._orderer.clear(work.lane, work.ordering_key)
                 continue
             work.flight = None
             flight.pending -= 1
             if work.running:
-                left = max(0.0, work.deadline - self._loop.time())
-                lease = EntryLease(next(self._token), now + left + MARGIN)
-                work.token = lease.token
-                work.lane.held[work.key] = work
-                flight.handovers.append((NewEntry(work.key, now, lease=lease), work.lane))
+                flight.handovers.append((NewEntry(work.key, now, lease=self._lease_of_running(work)), work.lane))
                 work.lane.metrics.park("slow")
             else:
                 work.abandoned = True
                 work.lane.behind = True
                 flight.handovers.append((NewEntry(work.key, now), work.lane))
                 work.lane.metrics.park("slots")
+        flight.pending -= 1
         if not flight.pending:
             self._settler.flight(flight)
+
+    def _lease_of_running(self, work: Work) -> EntryLease:
+        """Of a delivery whose attempt runs on after it was handed over: until that must have ended."""
+        left = max(0.0, work.deadline - self._loop.time())
+        lease = EntryLease(next(self._token), self._channel.now() + left + MARGIN)
+        work.token = lease.token
+        work.lane.held[work.key] = work
+        return lease
 
     async def drain(self, timeout: float) -> bool:
         """Stop reading, hand over what waits, let what runs end within ``timeout`` seconds, settle all of it.
@@ -376,8 +400,3 @@ class BrokerDispatcher:
         except TimeoutError:
             return False
         return True
-
-
-def _breaker(plan: TriggerPlan, kind: Lane) -> bool:
-    # With an explicit policy each event gets exactly its attempts, whatever the subscriber does (DATAPATH 5).
-    return plan.policy.retry is None and kind is Lane.SUBSCRIBER

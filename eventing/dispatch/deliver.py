@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventing.bindings.dead_letter import with_error
 from eventing.dispatch.dead_letters import DeadLetterCount
@@ -23,6 +23,9 @@ from eventing.ports.channel import Channel
 from eventing.ports.records import DeadLetter, EntryResult, Failure, Lane, NewEntry
 from eventing.resources.plan import Target
 from eventing.telemetry.logs import Log
+
+if TYPE_CHECKING:
+    from eventing.dispatch.ordering import Orderer
 
 FAULT_POINTS: tuple[str, ...] = ("deliver.answered",)
 """Steps at which a crash test may end the process (`ChannelContext.fault`): answered, and nothing of it settled."""
@@ -53,7 +56,9 @@ class Deliverer:
         dead: DeadLetterCount,
         backlog_bytes: int,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        orderer: Orderer,
     ) -> None:
+        self._orderer = orderer
         self._spawn = spawn
         self._under_way: set[UnderWay] = set()
         self._ended: asyncio.Future[None] | None = None
@@ -308,7 +313,8 @@ class Deliverer:
     def _put_back(self, work: Work, why: str) -> None:
         """The trigger may not deliver now: back into the backlog, unattempted."""
         work.lane.metrics.park(why)
-        work.lane.behind = True
+        if not work.lane.ordered:
+            work.lane.behind = True
         entry = NewEntry(work.key, self._channel.now(), work.attempts, None, work.ordering_key, work.failure, work.origin)
         self._end(work, Verdict(then=entry))
 
@@ -358,6 +364,9 @@ class Deliverer:
             return
         flight = work.flight
         assert flight is not None
+        if work.ordering_key is not None and verdict.then is not None and to is lane:
+            self._orderer.put_back(work, verdict.then)
+            return
         work.flight = None
         if verdict.then is not None:
             flight.handovers.append((verdict.then, to or lane))
@@ -368,3 +377,5 @@ class Deliverer:
         flight.pending -= 1
         if flight.pending == 0:
             self._settler.flight(flight)
+        if work.ordering_key is not None:
+            self._orderer.ended(work)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from eventing.dispatch.shares import Shares
 from eventing.policy.gate import Gate
+from eventing.policy.order import KeyOrder
 from eventing.ports.records import EntryKey, Lane
 from eventing.resources.plan import TriggerPlan
 from eventing.telemetry.handles import TriggerMetrics
@@ -20,12 +21,19 @@ QUEUE_PER_SLOT = 4
 """How many first deliveries may wait in memory for each slot before they are handed over to the backlog."""
 
 
+def has_breaker(plan: TriggerPlan, kind: Lane) -> bool:
+    """With an explicit policy each event gets exactly its attempts, whatever the subscriber does (DATAPATH 5)."""
+    return plan.policy.retry is None and kind is Lane.SUBSCRIBER
+
+
 class DeliveryLane:
     """One lane of one trigger: to its subscriber, or to its dead-letter sink.
 
     ``start`` begins a delivery, at the end of which `ended` is called; ``stir`` tells the backlog worker to look at this lane
-    again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog.
-    ``held``: the leased entries that wait or run here, by key. ``rests_until``: nothing is claimed before, on the loop's clock.
+    again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog. ``held``: the leased entries
+    that wait or run here, by key. ``order``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new
+    events go by it. ``unsure``: it isn't known yet what may be claimed in order. ``rests_until``: nothing is claimed before, on
+    the loop's clock.
     """
 
     def __init__(
@@ -55,6 +63,9 @@ class DeliveryLane:
         self.stale = False
         self.rests_until = 0.0
         self.held: dict[EntryKey, Work] = {}
+        self.order: KeyOrder[Work] | None = None
+        self.ordered = False
+        self.unsure = False
         self._shares = shares
         self._owner = f"{plan.uid}/{kind}"
         self._start = start
@@ -142,6 +153,11 @@ class DeliveryLane:
         finally:
             self._starting = False
 
+    @property
+    def lingers(self) -> bool:
+        """Whether something of it is under way, though its trigger may be gone."""
+        return self.running > 0 or (self.order is not None and self.order.under_way)
+
     def stop(self) -> list[Work]:
         """Start nothing more; returns what waited. What runs goes on to its end."""
         self.stopped = True
@@ -175,6 +191,12 @@ class DeliveryLane:
         if self.next_due is None or due < self.next_due:
             self.next_due = due
         self._stir(self)
+
+    def sure(self) -> None:
+        """Entries may be claimed."""
+        if self.unsure:
+            self.unsure = False
+            self._stir(self)
 
     def refresh(self) -> None:
         """What is known of the backlog may be wrong: ask the channel."""

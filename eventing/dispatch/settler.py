@@ -14,7 +14,7 @@ from eventing.dispatch.window import Window
 from eventing.dispatch.work import Flight
 from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
-from eventing.ports.records import DeadLetter, EntryResult, Settled, Settlement
+from eventing.ports.records import DeadLetter, EntryResult, NewEntry, Settled, Settlement
 from eventing.telemetry.logs import Log
 
 MAX_RESULTS = 512
@@ -44,6 +44,15 @@ class Result:
         return sum(reply.size for reply in self.result.replies) + sum(letter.size for letter in self.result.dead)
 
 
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """An entry of an ordered lane, which goes into the backlog before its flight is done. ``size``: of its event."""
+
+    entry: NewEntry
+    lane: DeliveryLane
+    size: int
+
+
 class Settler:
     """For one broker. What waits here is bounded: flights by the window, results by `able`, for which whoever claims entries
     waits first. While a settlement fails nothing more may be claimed: what was delivered and not settled is repeated after a
@@ -60,7 +69,7 @@ class Settler:
         self._log = log
         self._dead_stored = dead_stored
         # One queue for both: an entry is handed over in an earlier settlement than its result comes, or in the same.
-        self._waiting: deque[Flight | Result] = deque()
+        self._waiting: deque[Flight | Result | HandOver] = deque()
         self._results = 0
         self._bytes = 0
         self._failing = False
@@ -80,6 +89,11 @@ class Settler:
         self._results += 1
         self._bytes += result.weight
         self._judge()
+        self._stir()
+
+    def hand_over(self, item: HandOver) -> None:
+        """Its flight must not be settled before it."""
+        self._waiting.append(item)
         self._stir()
 
     def grow(self, flight: Flight, size: int) -> None:
@@ -124,23 +138,27 @@ class Settler:
                 await self._settle(*self._take())
             self._idle.set()
 
-    def _take(self) -> tuple[list[Flight], list[Result]]:
+    def _take(self) -> tuple[list[Flight], list[Result], list[HandOver]]:
         flights: list[Flight] = []
         results: list[Result] = []
+        in_order: list[HandOver] = []
         handovers = 0
         while self._waiting and len(results) < MAX_RESULTS and handovers < MAX_HANDOVERS:
             item = self._waiting.popleft()
             if isinstance(item, Result):
                 results.append(item)
+            elif isinstance(item, HandOver):
+                in_order.append(item)
+                handovers += 1
             else:
                 flights.append(item)
                 handovers += len(item.handovers)
-        return flights, results
+        return flights, results, in_order
 
-    async def _settle(self, flights: list[Flight], results: list[Result]) -> None:
+    async def _settle(self, flights: list[Flight], results: list[Result], in_order: list[HandOver]) -> None:
         settlement = Settlement(
             done=[flight.record.position for flight in flights],
-            handovers=[entry for flight in flights for entry, _ in flight.handovers],
+            handovers=[*(item.entry for item in in_order), *(entry for flight in flights for entry, _ in flight.handovers)],
             replies=list(chain.from_iterable(flight.replies for flight in flights)),
             dead=list(chain.from_iterable(flight.dead for flight in flights)),
             results=[item.result for item in results],
@@ -165,7 +183,17 @@ class Settler:
         self._results -= len(results)
         self._bytes -= sum(item.weight for item in results)
         self._judge()
+        if in_order:
+            self._book_in_order(in_order, settled)
         self._book(flights, results, settled)
+
+    def _book_in_order(self, in_order: Sequence[HandOver], settled: Settled) -> None:
+        for item in in_order:
+            entry, lane = item.entry, item.lane
+            waits = entry.lease is None and entry.key not in settled.behind
+            lane.entered(item.size, entry.due if waits else None)
+            if lane.order is not None and entry.ordering_key is not None and lane.order.stored(entry.ordering_key):
+                lane.sure()
 
     def _book(self, flights: Sequence[Flight], results: Sequence[Result], settled: Settled) -> None:
         for flight in flights:
@@ -191,6 +219,10 @@ class Settler:
                 assert then is not None
                 item.lane.left(item.size)
                 item.to.entered(item.size, then.due)
+            if settled.fronts:
+                front = settled.fronts.get((item.result.key.trigger, item.result.key.lane))
+                if front is not None:
+                    item.lane.waits(front)
             self._buried(item.result.dead, settled)
 
     def _buried(self, letters: Sequence[DeadLetter], settled: Settled) -> None:

@@ -72,6 +72,10 @@ class Reader(Protocol):
         """
         ...
 
+    def passed(self, position: Position) -> bool:
+        """Whether this reader has come past that position: it gave the event out, or the group was done with it before."""
+        ...
+
     def wanted(self) -> int:
         """Events stored and not yet given out, as far as this process knows: the lag, for metrics."""
         ...

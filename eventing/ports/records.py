@@ -6,7 +6,7 @@ the garbage collector needs not look at them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
@@ -110,6 +110,7 @@ class NewEntry(Struct, frozen=True, gc=False):
 
     ``attempts``: attempts already counted. ``due``: not before, seconds since the epoch on the channel's clock.
     ``failure``: the last one in this lane. ``origin``: in the dead-letter lane, why the subscriber's delivery ended.
+    ``ordering_key``: with it the entry stands in line, see `ports.backlog`; an entry keeps the one it came with.
     """
 
     key: EntryKey
@@ -197,12 +198,16 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a settlement did not change. ``lost``: results whose lease was no longer held (someone else has the entry).
-    ``known``: dead letters, as (trigger, position), that the store had already: an event above the cursor is read and refused
-    again after a crash."""
+    """What a settlement did not change, and what it moved beside what it says. ``lost``: results whose lease was no longer held
+    (someone else has the entry). ``known``: dead letters, as (trigger, position), that the store had already: an event above the
+    cursor is read and refused again after a crash. ``behind``: hand-overs that wait behind an earlier entry with their ordering
+    key. ``fronts``: by trigger and lane, the earliest due time of the entries that this settlement brought to the front of their
+    line."""
 
     lost: frozenset[EntryKey] = field(default_factory=frozenset)
     known: frozenset[tuple[str, Position]] = field(default_factory=frozenset)
+    behind: frozenset[EntryKey] = field(default_factory=frozenset)
+    fronts: Mapping[tuple[str, Lane], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ PREFIX = f"{OURS}/"
 MAX_IN_FLIGHT = f"{PREFIX}max-in-flight"
 PAUSED = f"{PREFIX}paused"
 RATE = f"{PREFIX}rate"
-NOT_YET = (f"{PREFIX}order",)
+ORDER = f"{PREFIX}order"
 DELIVERY_ORDER = "kafka.eventing.knative.dev/delivery.order"
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 DEPENDENCY = "knative.dev/dependency"
@@ -40,7 +40,7 @@ def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tupl
         for name in meta.labels or {}
         if name.startswith(PREFIX)
     ]
-    known = (MAX_IN_FLIGHT, PAUSED, RATE, *NOT_YET) if kind is TRIGGER else ()
+    known = (MAX_IN_FLIGHT, ORDER, PAUSED, RATE) if kind is TRIGGER else ()
     max_in_flight: int | None = None
     rate: rates.Rate | None = None
     paused = False
@@ -57,12 +57,12 @@ def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tupl
                 rate = rates.parse(value)
             except ValueError as error:
                 reason = f"invalid value: {error}"
-        elif name in NOT_YET:
-            reason = "not supported yet"
+        elif name == ORDER and name in known:
+            reason = _order(value, meta.annotation(DELIVERY_ORDER))
         elif name.startswith(PREFIX):
             reason = _unknown(name, kind, known)
         elif name == DELIVERY_ORDER:
-            reason = _order(value)
+            reason = "" if value in {"ordered", "unordered"} else 'invalid value: must be "ordered" or "unordered"'
         elif name == INJECTION and kind is TRIGGER:
             reason = _injection(value, broker)
         elif name == DEPENDENCY and kind is TRIGGER:
@@ -70,7 +70,8 @@ def options(kind: ResourceKind, meta: ObjectMeta, broker: object = None) -> tupl
             reason = found if isinstance(found, str) else ""
         if reason:
             faults.append(AnnotationFault(name, reason))
-    return TriggerOptions(max_in_flight=max_in_flight, paused=paused, rate=rate), faults
+    ordered = kind is TRIGGER and (meta.annotation(ORDER) == "key" or meta.annotation(DELIVERY_ORDER) == "ordered")
+    return TriggerOptions(max_in_flight=max_in_flight, paused=paused, rate=rate, ordered=ordered), faults
 
 
 def dependency(meta: ObjectMeta) -> Key | str | None:
@@ -111,13 +112,13 @@ def _injection(value: str, broker: object) -> str:
     return "" if broker == "default" else "is only used where spec.broker is 'default'"
 
 
-def _order(value: str) -> str:
-    if value == "ordered":
-        return "not supported yet"
-    return "" if value == "unordered" else 'invalid value: must be "ordered" or "unordered"'
+def _order(value: str, delivery_order: str | None) -> str:
+    if value != "key":
+        return 'invalid value: must be "key"; without this annotation there is no order'
+    return f"contradicts {DELIVERY_ORDER}: unordered; remove one of them" if delivery_order == "unordered" else ""
 
 
 def _unknown(name: str, kind: ResourceKind, known: tuple[str, ...]) -> str:
-    if name in {MAX_IN_FLIGHT, PAUSED, RATE}:
+    if name in {MAX_IN_FLIGHT, ORDER, PAUSED, RATE}:
         return f"has no meaning on kind {kind.kind}"
     return "unknown annotation" + did_you_mean(name, known)

@@ -167,6 +167,7 @@ class TriggerOptions:
     max_in_flight: int | None = None
     paused: bool = False
     rate: Rate | None = None
+    ordered: bool = False
 
 
 Spec = BrokerSpec | TriggerSpec | ServiceSpec | SecretValues | BaseModel

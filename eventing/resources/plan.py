@@ -35,7 +35,8 @@ class BrokerPlan:
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
     """A trigger that is Ready. ``max_in_flight``: slots, None for the default. ``format``: `delivery.format`. ``rate``: how many
-    attempts at the subscriber may start per unit of time, None for any number."""
+    attempts at the subscriber may start per unit of time, None for any number. ``ordered``: events with one
+    ordering key (`policy.order`) go one at a time."""
 
     uid: str
     namespace: str
@@ -49,6 +50,7 @@ class TriggerPlan:
     max_in_flight: int | None = None
     paused: bool = False
     rate: Rate | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

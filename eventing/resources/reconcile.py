@@ -183,6 +183,7 @@ class _Reconciler:
                 max_in_flight=resource.options.max_in_flight,
                 paused=resource.options.paused,
                 rate=resource.options.rate,
+                ordered=resource.options.ordered,
             )
         self._finish(resource, conditions, status)
 

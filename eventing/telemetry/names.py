@@ -34,7 +34,7 @@ FAILURES = (
     *("reply_invalid", "reply_too_large", "unavailable", "hop_limit", "internal"),
 )
 PARKED = (
-    *("retry", "retry_after", "slow", "slots", "bytes", "behind", "breaker", "paused", "rate"),
+    *("retry", "retry_after", "slow", "slots", "bytes", "behind", "order", "breaker", "paused", "rate"),
     *("dead_letter", "store_full", "closing"),
 )
 DEAD = ("exhausted", "refused", "expired_age", "backlog_full", "no_sink")

@@ -35,6 +35,7 @@ from eventing_channels.sqlite.channel import SqliteChannel
 from eventing_channels.sqlite.settings import Settings
 
 TRIGGERS = ("t", "u")
+ORDERING_KEYS = (None, "k", "l")
 STEPS = ("append.written", "append.committed", "settle.begin", "settle.results", "settle.before_commit", "settle.committed")
 
 
@@ -140,8 +141,13 @@ class Machine(RuleBasedStateMachine):
 
         self.run(step())
 
-    @rule(dues=st.lists(st.integers(-5, 10), min_size=1, max_size=5), trigger=st.sampled_from(TRIGGERS))
-    def park(self, dues: list[int], trigger: str) -> None:
+    @rule(
+        dues=st.lists(st.integers(-5, 10), min_size=1, max_size=5),
+        trigger=st.sampled_from(TRIGGERS),
+        keys=st.lists(st.sampled_from(ORDERING_KEYS), min_size=5, max_size=5),
+        turned=st.booleans(),
+    )
+    def park(self, dues: list[int], trigger: str, keys: list[str | None], turned: bool) -> None:
         """Hand-overs of what was just appended, as one step, so that there is always something to claim."""
         records = self._events(len(dues))
 
@@ -149,8 +155,11 @@ class Machine(RuleBasedStateMachine):
             positions = await self.model.append("a", records)
             assert await self.real.append("a", records) == positions
             entries = [
-                NewEntry(EntryKey(trigger, at), 1_700_000_000.0 + 10 * due) for at, due in zip(positions, dues, strict=True)
+                NewEntry(EntryKey(trigger, at), 1_700_000_000.0 + 10 * due, ordering_key=key)
+                for at, due, key in zip(positions, dues, keys, strict=False)
             ]
+            if turned:
+                entries.reverse()
             await self._settle(Settlement(handovers=entries), Settlement(handovers=entries))
 
         self.run(step())
@@ -165,7 +174,9 @@ class Machine(RuleBasedStateMachine):
                 what = data.draw(st.sampled_from(["done", "park", "bury"]))
                 if what == "park":
                     due = 1_700_000_000.0 + 10 * data.draw(st.integers(-5, 10))
-                    handovers.append(NewEntry(EntryKey(trigger, record.position), due, data.draw(st.integers(0, 3))))
+                    key = data.draw(st.sampled_from(ORDERING_KEYS))
+                    attempts = data.draw(st.integers(0, 3))
+                    handovers.append(NewEntry(EntryKey(trigger, record.position), due, attempts, ordering_key=key))
                 elif what == "bury":
                     dead.append(DeadLetter(trigger, record.position, record.event, "refused", (), 1, 5.0))
         replies = self._events(data.draw(st.integers(0, 2)))
@@ -185,8 +196,8 @@ class Machine(RuleBasedStateMachine):
             got = await self.real.backlog.claim("a", trigger, lane, limit, 1 << 30, until)
             assert got.next_due == expected.next_due
             for mine, theirs in zip(got.entries, expected.entries, strict=True):
-                assert (mine.key, mine.due, mine.attempts, mine.failure, mine.origin) == (
-                    theirs.key, theirs.due, theirs.attempts, theirs.failure, theirs.origin,
+                assert (mine.key, mine.due, mine.attempts, mine.ordering_key, mine.failure, mine.origin) == (
+                    theirs.key, theirs.due, theirs.attempts, theirs.ordering_key, theirs.failure, theirs.origin,
                 )  # fmt: skip
                 assert (mine.record.position, mine.record.event) == (theirs.record.position, theirs.record.event)
                 assert mine.record.event.data == theirs.record.event.data

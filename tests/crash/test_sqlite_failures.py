@@ -302,7 +302,7 @@ async def test_damage_in_the_middle_is_found_when_read(tmp_path: Path) -> None:
 async def test_a_newer_format(tmp_path: Path) -> None:
     await make_file(tmp_path / "e.db")
     with sqlite3.connect(tmp_path / "e.db") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     with pytest.raises(ChannelUnsupported, match="format 2"):
         await SqliteChannel(Settings(tmp_path / "e.db"), ChannelContext(tmp_path)).open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
-from eventing.ports.backlog import BacklogState, Claim, EntryView
+from eventing.ports.backlog import BacklogState, Claim, EntryView, KeysHeld
 from eventing.ports.records import Entry, EntryKey, EntryLease, Lane, Position
 from eventing_channels.memory.lane import LaneStore, Waiting
 from eventing_channels.memory.log import LogStore
@@ -50,6 +50,12 @@ class MemoryBacklog:
             if store is not None and waiting is not None:
                 store.give_back(waiting)
 
+    async def keys(self, broker: str, trigger: str, lane: Lane, keys: Sequence[str]) -> KeysHeld:
+        store = self._log(broker).lanes.get((trigger, int(lane)))
+        if store is None or not store.entries:
+            return KeysHeld(frozenset(), None)
+        return KeysHeld(frozenset(key for key in keys if key in store.lines), store.last)
+
     async def list(self, broker: str, trigger: str, limit: int, after: Position = -1) -> Sequence[EntryView]:
         log, now = self._log(broker), self._now()
         views: list[EntryView] = []
@@ -62,7 +68,17 @@ class MemoryBacklog:
                     leased = waiting.lease is not None and waiting.lease.until > now
                     reason = last.reason if last is not None else ""
                     views.append(
-                        EntryView(entry.key, entry.due, entry.attempts, leased, reason, event.id, event.type, event.source)
+                        EntryView(
+                            entry.key,
+                            entry.due,
+                            entry.attempts,
+                            leased,
+                            reason,
+                            event.id,
+                            event.type,
+                            event.source,
+                            waiting.behind,
+                        )
                     )
         views.sort(key=lambda view: (view.key.position, view.key.lane))
         return views[:limit]

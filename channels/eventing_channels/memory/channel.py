@@ -12,7 +12,7 @@ from eventing.ports.checkpoints import Checkpoints
 from eventing.ports.dead_letters import DeadLetters
 from eventing.ports.documents import Documents
 from eventing.ports.leases import Leases
-from eventing.ports.records import EntryKey, EntryResult, Fence, NewEntry, NewRecord, Position, Settled, Settlement
+from eventing.ports.records import EntryKey, EntryResult, Fence, Lane, NewEntry, NewRecord, Position, Settled, Settlement
 from eventing.ports.watermark import Watermark
 from eventing_channels.clock import Clock
 from eventing_channels.memory.backlog import MemoryBacklog
@@ -107,12 +107,16 @@ class MemoryChannel:
     async def settle(self, broker: str, settlement: Settlement) -> Settled:
         log = self._log(broker)
         self._check_fence(settlement.fence)
+        behind: set[EntryKey] = set()
         for entry in settlement.handovers:
             self._insert(log, entry)
+            if entry.ordering_key is not None and log.is_behind(entry.key):
+                behind.add(entry.key)
         lost: set[EntryKey] = set()
+        fronts: dict[tuple[str, Lane], float] = {}
         replies, dead = list(settlement.replies), list(settlement.dead)
         for result in settlement.results:
-            if self._end_attempt(log, result):
+            if self._end_attempt(log, result, fronts):
                 replies.extend(result.replies)
                 dead.extend(result.dead)
             else:
@@ -123,19 +127,22 @@ class MemoryChannel:
         if settlement.done and settlement.group in log.watermarks:
             log.watermarks[settlement.group].apply(settlement.done)
         log.sweep(self.now() - self._retention)
-        return Settled(frozenset(lost), known)
+        return Settled(frozenset(lost), known, frozenset(behind), fronts)
 
     async def trim(self, broker: str) -> int:
         return self._log(broker).sweep(self.now() - self._retention)
 
-    def _end_attempt(self, log: LogStore, result: EntryResult) -> bool:
+    def _end_attempt(self, log: LogStore, result: EntryResult, fronts: dict[tuple[str, Lane], float]) -> bool:
         lane = log.lanes.get((result.key.trigger, int(result.key.lane)))
         if lane is None or lane.held(result.key, result.token) is None:
             return False
-        if result.then is not None and result.then.key == result.key:
-            lane.change(result.then)
+        again = result.then is not None and result.then.key == result.key
+        front = lane.change(result.then) if again and result.then is not None else lane.delete(result.key.position)
+        if front is not None:
+            which = (result.key.trigger, result.key.lane)
+            fronts[which] = min(front, fronts.get(which, front))
+        if again:
             return True
-        lane.delete(result.key.position)
         if result.then is not None:
             self._insert(log, result.then)
         log.release(result.key.position)
@@ -147,7 +154,7 @@ class MemoryChannel:
             self._context.log("hand-over of an event that is no longer kept", {"trigger": entry.key.trigger})
             return
         lane = log.lanes.setdefault((entry.key.trigger, int(entry.key.lane)), LaneStore())
-        if lane.insert(entry, record.size + OVERHEAD):
+        if lane.insert(entry, record.size + OVERHEAD, self.now()):
             log.refer(entry.key.position)
 
     @property

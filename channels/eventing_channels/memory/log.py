@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eventing.errors import ChannelClosed
-from eventing.ports.records import NewRecord, Position, Record
+from eventing.ports.records import EntryKey, NewRecord, Position, Record
 from eventing.ports.watermark import Watermark
 from eventing_channels.memory.lane import LaneStore
 
@@ -42,6 +42,12 @@ class LogStore:
 
     def refer(self, position: Position) -> None:
         self.references[position] = self.references.get(position, 0) + 1
+
+    def is_behind(self, key: EntryKey) -> bool:
+        """Whether the entry waits behind another one with its ordering key."""
+        lane = self.lanes.get((key.trigger, int(key.lane)))
+        waiting = lane.entries.get(key.position) if lane is not None else None
+        return waiting is not None and waiting.behind
 
     def release(self, position: Position) -> None:
         """An entry that referred to it is gone."""
@@ -92,6 +98,9 @@ class MemoryReader:
                 return given
             self._wake.clear()
             await self._wake.wait()
+
+    def passed(self, position: Position) -> bool:
+        return position <= self._watermark.last
 
     def wanted(self) -> int:
         return max(0, self._log.last - self._watermark.last)

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from eventing.bindings.storage import decode, decode_whole
-from eventing.ports.backlog import BacklogState, Claim, EntryView
+from eventing.ports.backlog import BacklogState, Claim, EntryView, KeysHeld
 from eventing.ports.records import Entry, EntryKey, EntryLease, Lane, Position, Record
 from eventing_channels.sqlite import entries
 from eventing_channels.sqlite.books import LaneBook
 from eventing_channels.sqlite.detail import decode_detail
 from eventing_channels.sqlite.jobs import Job
 from eventing_channels.sqlite.leases import Submit
+from eventing_channels.sqlite.lines import BEHIND, keys_held
 from eventing_channels.sqlite.query import Queries
+from eventing_channels.sqlite.schema import LINES
 from eventing_channels.sqlite.transaction import Transaction
 
 STATES_STEP = 512
@@ -84,7 +86,7 @@ class _Claim(_Look):
                 continue
             full = full or len(taken) >= self._limit or (bool(taken) and size + bytes_ > self._max_bytes)
             if full or due > tx.now:
-                mark, next_due = (due, position), due
+                mark, next_due = (due, position), None if due == BEHIND else due
                 break
             taken.append((position, due))
             size += bytes_
@@ -134,7 +136,7 @@ def _next_due(tx: Transaction, lane: LaneBook) -> float | None:
     for due, position, _ in _waiting(tx.connection, lane):
         lease = lane.leases.get(position)
         if lease is None or lease.until <= tx.now:
-            return float(due)
+            return None if due == BEHIND else float(due)
     return None
 
 
@@ -268,6 +270,9 @@ class SqliteBacklog:
     async def release(self, broker: str, keys: Sequence[Held]) -> None:
         await self._submit(lambda future: _Release(future, broker, list(keys)))
 
+    async def keys(self, broker: str, trigger: str, lane: Lane, keys: Sequence[str]) -> KeysHeld:
+        return await self._queries.run(lambda connection: keys_held(connection, broker, trigger, int(lane), keys))
+
     async def list(self, broker: str, trigger: str, limit: int, after: Position = -1) -> Sequence[EntryView]:
         number, lanes = await self._submit(lambda future: _Where(future, broker, trigger))
         return await self._queries.run(
@@ -307,26 +312,29 @@ def _page(
     after: Position,
 ) -> list[EntryView]:
     views: list[EntryView] = []
+    later_due = "b.later" if connection.execute("PRAGMA user_version").fetchone()[0] >= LINES else "NULL"
     for which, number, leased in lanes:
         rows = connection.execute(
-            f"SELECT b.position, b.due, b.attempts, b.detail, l.head FROM backlog b JOIN log_{broker} l USING(position)"
+            f"SELECT b.position, b.due, {later_due}, b.attempts, b.detail, l.head"
+            f" FROM backlog b JOIN log_{broker} l USING(position)"
             " WHERE b.lane = ? AND b.position > ? ORDER BY b.position LIMIT ?",
             (number, after, limit),
         )
-        for position, due, attempts, detail, head in rows:
+        for position, due, later, attempts, detail, head in rows:
             _, failure, origin = decode_detail(detail)
             event = decode(head, None)
             last = failure or origin
             views.append(
                 EntryView(
                     EntryKey(trigger, position, which),
-                    due,
+                    due if later is None else later,
                     attempts,
                     position in leased,
                     last.reason if last is not None else "",
                     event.id,
                     event.type,
                     event.source,
+                    later is not None,
                 )
             )
     views.sort(key=lambda view: (view.key.position, view.key.lane))

@@ -85,7 +85,8 @@ class BrokerBook:
 
 @dataclass(slots=True)
 class Books:
-    """``uncounted``: brokers, by uid, whose counters in the file are behind what was appended."""
+    """``uncounted``: brokers, by uid, whose counters in the file are behind what was appended. ``version``: of the file's
+    format."""
 
     brokers: dict[str, BrokerBook] = field(default_factory=dict)
     dropped: list[int] = field(default_factory=list)
@@ -94,6 +95,7 @@ class Books:
     revision: int = 0
     clock: float = 0.0
     uncounted: dict[str, BrokerBook] = field(default_factory=dict)
+    version: int = 1
 
     @property
     def waiting(self) -> bool:
@@ -104,6 +106,7 @@ class Books:
 def load(connection: sqlite3.Connection, former: Books | None = None) -> Books:
     """Read the books. ``former``: from before the file was opened again within this process; its leases still hold."""
     books = Books()
+    books.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     books.clock = float(connection.execute("SELECT value FROM meta WHERE name = 'clock'").fetchone()[0])
     books.revision = int(connection.execute("SELECT coalesce(max(version), 0) FROM documents").fetchone()[0])
     by_number: dict[int, BrokerBook] = {}

@@ -142,7 +142,7 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute("INSERT INTO meta VALUES('file', ?), ('clock', 0.0)", (secrets.token_hex(16),))
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute(f"PRAGMA user_version = {schema.FIRST}")
     connection.execute("COMMIT")
 
 

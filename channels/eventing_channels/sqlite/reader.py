@@ -93,6 +93,9 @@ class SqliteReader:
                 self._wake.clear()
                 await self._wake.wait()
 
+    def passed(self, position: Position) -> bool:
+        return position <= self._watermark.last
+
     def wanted(self) -> int:
         return max(0, self._view.last - self._watermark.last)
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 APPLICATION_ID = 0x45764E67
 """In the file's header, so that `file` and we know whose it is: "EvNg"."""
 
-VERSION = 1
-"""`user_version` of what is written here. Newer is refused."""
+VERSION = 2
+"""The newest `user_version` that is known here. Newer is refused."""
+
+FIRST = 1
+"""The `user_version` of a new file. It is raised by what needs more: until then an older program can open the file."""
+
+LINES = 2
+"""From here on backlog entries may stand in line behind others with their ordering key (`lines`). A program that doesn't know
+this would never come to those behind, so it must not open the file."""
 
 PAGE_SIZE = 4096
 
@@ -43,6 +50,14 @@ TABLES = (
     "CREATE UNIQUE INDEX documents_version ON documents(version)",
     "CREATE INDEX documents_watch ON documents(collection, version)",
 )
+
+ADD_LINES = (
+    "ALTER TABLE backlog ADD COLUMN line BLOB",
+    "ALTER TABLE backlog ADD COLUMN later REAL",
+    "CREATE INDEX backlog_line ON backlog(lane, line, position) WHERE line IS NOT NULL",
+    f"PRAGMA user_version = {LINES}",
+)
+"""What makes a file of version 1 one of version 2."""
 
 
 def create_log(number: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventing.bindings.storage import encode_head
-from eventing.ports.records import DeadLetter, EntryKey, EntryResult, Position, Settled, Settlement
+from eventing.ports.records import DeadLetter, EntryKey, EntryResult, Lane, Position, Settled, Settlement
 from eventing_channels.sqlite import entries
 from eventing_channels.sqlite.books import BrokerBook
 from eventing_channels.sqlite.detail import encode_failures
@@ -72,8 +72,8 @@ class Settle(Job):
         tx.fault("settle.begin")
         broker = tx.broker(self._broker)
         check_fence(tx, self._settlement.fence)
-        for handover in self._handovers:
-            entries.insert(tx, broker, handover)
+        tx.fronts = {}
+        behind = [handover.entry.key for handover in self._handovers if not entries.insert(tx, broker, handover)]
         tx.fault("settle.handovers")
         lost: set[EntryKey] = set()
         applied: list[_Result] = []
@@ -95,7 +95,7 @@ class Settle(Job):
         tx.fault("settle.dead")
         self._move_cursor(tx, broker)
         tx.fault("settle.cursor")
-        return Settled(frozenset(lost), frozenset(known))
+        return Settled(frozenset(lost), frozenset(known), frozenset(behind), _fronts(tx, broker))
 
     def committed(self) -> None:
         self._applied()
@@ -123,6 +123,12 @@ class Settle(Job):
         tx.execute("UPDATE cursors SET position = ? WHERE broker = ? AND name = ?", (cursor, broker.number, group))
         broker.cursors[group] = cursor
         tx.undo(lambda: broker.cursors.__setitem__(group, before))
+
+
+def _fronts(tx: Transaction, broker: BrokerBook) -> dict[tuple[str, Lane], float]:
+    if not tx.fronts:
+        return {}
+    return {(lane.trigger, Lane(lane.lane)): tx.fronts[lane.number] for lane in broker.lanes.values() if lane.number in tx.fronts}
 
 
 def _bury(tx: Transaction, broker: str, encoded: _Dead) -> bool:

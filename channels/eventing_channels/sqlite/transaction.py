@@ -21,9 +21,10 @@ class Refusal(Exception):
 
 
 class Transaction:
-    """``published``: the events that entered each broker's log, in order, for readers that have caught up."""
+    """``published``: the events that entered each broker's log, in order, for readers that have caught up. ``fronts``: by number
+    of the lane, the earliest due time of entries that came to the front of their line."""
 
-    __slots__ = ("_undo", "books", "connection", "fault", "log", "now", "published", "touched")
+    __slots__ = ("_undo", "books", "connection", "fault", "fronts", "log", "now", "published", "touched")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Transaction:
         self.connection, self.books, self.now, self.fault, self.log = connection, books, now, fault, log
         self.published: dict[str, list[Record]] = {}
         self.touched: dict[str, BrokerBook] = {}
+        self.fronts: dict[int, float] = {}
         self._undo: list[Callable[[], object]] = []
 
     def execute(self, sql: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:

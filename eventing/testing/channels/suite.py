@@ -15,12 +15,22 @@ from eventing.testing.channels.leases import LeaseTests
 from eventing.testing.channels.letters import DeadLetterTests
 from eventing.testing.channels.lifecycle import LifecycleTests
 from eventing.testing.channels.log import LogTests
+from eventing.testing.channels.order import OrderTests
 from eventing.testing.channels.retention import RetentionTests
 from eventing.testing.channels.settle import SettleTests
 
 
 class ChannelSuite(
-    LogTests, EventTests, SettleTests, BacklogTests, DeadLetterTests, RetentionTests, DocumentTests, LeaseTests, LifecycleTests
+    LogTests,
+    EventTests,
+    SettleTests,
+    BacklogTests,
+    OrderTests,
+    DeadLetterTests,
+    RetentionTests,
+    DocumentTests,
+    LeaseTests,
+    LifecycleTests,
 ):
     """Subclass it as `Test...` and give it a `channel_harness` fixture."""
 

@@ -206,6 +206,7 @@ async def test_what_a_trigger_owes_and_why(get: Get, channel: Channel) -> None:
         "attempts": 2,
         "due": "",
         "underWay": False,
+        "behind": False,
         "lastError": "answered 503",
     }
     rest = (await get(f"{TRIGGER}/t/backlog?limit=2&after={page['next']}")).json

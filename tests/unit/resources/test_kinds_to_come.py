@@ -28,16 +28,3 @@ def test_a_kind_of_knative_that_is_not_served_is_refused_by_name(version: str, k
     assert fault.object == f"{kind}/x"
     assert fault.field == "kind"
     assert fault.reason.startswith(f"kind {kind!r} is not known in {version.partition('/')[0]}")
-
-
-@pytest.mark.requirement("B8")
-def test_a_trigger_that_asks_for_order_is_refused_by_name_as_long_as_there_is_none(refused: Refused) -> None:
-    text = """
-apiVersion: eventing.knative.dev/v1
-kind: Trigger
-metadata: {name: t, annotations: {kafka.eventing.knative.dev/delivery.order: ordered}}
-spec: {broker: b, subscriber: {uri: http://127.0.0.1/}}
-"""
-    [fault] = refused(text)
-    assert fault.field == "metadata.annotations[kafka.eventing.knative.dev/delivery.order]"
-    assert fault.reason == "not supported yet"

@@ -144,12 +144,13 @@ def test_refused(refused: Refused, text: str, field: str, line: int, words: str)
         ("max-in-flight", "+5", "from 1 to 10000"),
         ("max-in-flight", "٣", "from 1 to 10000"),
         ("paused", "yes", '"true" or "false"'),
-        ("order", "key", "not supported yet"),
         ("rate", "0/s", "invalid value: must be more than 0"),
         ("rate", "-5/s", "invalid value: must be a number of attempts and a unit"),
         ("rate", "5/d", "invalid value: unknown unit 'd', must be s, m or h"),
         ("rate", "1000000/s", "invalid value: must be from one a day (0.041667/h) to 100000/s"),
         ("raet", "5/s", "unknown annotation, did you mean 'eventing-engine.dev/rate'?"),
+        ("order", "keys", 'must be "key"'),
+        ("order", "unordered", 'must be "key"; without this annotation there is no order'),
         ("max-in-fligth", "5", "unknown annotation, did you mean 'eventing-engine.dev/max-in-flight'?"),
         ("zzz", "5", "unknown annotation"),
     ],
@@ -180,9 +181,23 @@ def test_options_and_annotations_of_others(apply: Apply) -> None:
 
 def test_kafka_order_annotation(apply: Apply, refused: Refused) -> None:
     name = "kafka.eventing.knative.dev/delivery.order"
-    apply(trigger(annotations=f"{{{name}: unordered}}"))
-    assert refused(trigger(annotations=f"{{{name}: ordered}}"))[0].reason == "not supported yet"
+    assert not apply(trigger(annotations=f"{{{name}: unordered}}")).objects[0].options.ordered
+    assert apply(trigger(annotations=f"{{{name}: ordered}}")).objects[0].options.ordered
     assert "invalid value" in refused(trigger(annotations=f"{{{name}: x}}"))[0].reason
+
+
+def test_order_per_key_is_asked_for_by_our_annotation_or_knatives_and_they_may_not_contradict(
+    apply: Apply, refused: Refused
+) -> None:
+    ours, knatives = "eventing-engine.dev/order: key", "kafka.eventing.knative.dev/delivery.order"
+    assert not apply(trigger(annotations="{other/x: y}")).objects[0].options.ordered
+    assert apply(trigger(annotations=f"{{{ours}}}")).objects[0].options.ordered
+    assert apply(trigger(annotations=f"{{{ours}, {knatives}: ordered}}")).objects[0].options.ordered
+    [fault] = refused(trigger(annotations=f"{{{ours}, {knatives}: unordered}}"))
+    assert fault.field == "metadata.annotations[eventing-engine.dev/order]"
+    assert fault.reason == f"contradicts {knatives}: unordered; remove one of them"
+    [fault] = refused(broker("{name: b, annotations: {eventing-engine.dev/order: key}}"))
+    assert fault.reason == "has no meaning on kind Broker"
 
 
 @pytest.mark.parametrize(
