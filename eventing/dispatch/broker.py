@@ -125,10 +125,7 @@ class BrokerDispatcher:
                 lane.gate.configure(plan.max_in_flight or DEFAULT_SLOTS, breaker=has_breaker(plan, kind))
                 # Dead letters go elsewhere: what the subscriber can bear says nothing of their sink.
                 lane.gate.limit(plan.rate if kind is Lane.SUBSCRIBER else None, self._loop.time())
-                if plan.paused and kind is Lane.SUBSCRIBER:
-                    lane.gate.pause()
-                else:
-                    lane.gate.resume()
+                (lane.gate.pause if plan.paused and kind is Lane.SUBSCRIBER else lane.gate.resume)()
                 lane.metrics.ready()
                 self._backlog.stir(lane)
         self._index = FilterIndex((self._lanes[uid, Lane.SUBSCRIBER], plan.filter) for uid, plan in plans.items())
