@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from typing import Any
 
 from eventing.dispatch.backlog import BacklogWorker
+from eventing.dispatch.crowd import Crowd
 from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.deliver import MARGIN, Deliverer
 from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane, has_breaker
+from eventing.dispatch.opening import FIRST_PAUSE, LONGEST_PAUSE, open_reader
 from eventing.dispatch.ordering import Orderer
 from eventing.dispatch.sender import Sender
 from eventing.dispatch.settings import DispatchSettings
@@ -31,7 +33,6 @@ from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
 
 READ_AHEAD = 256
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
 
 class BrokerDispatcher:
@@ -60,6 +61,7 @@ class BrokerDispatcher:
         self._broker_metrics: BrokerMetrics = metrics.broker(plan.uid, self._name)
         self._lanes: dict[tuple[str, Lane], DeliveryLane] = {}
         self._index: FilterIndex[DeliveryLane] = FilterIndex(())
+        self._crowd = Crowd()
         self._window = Window(settings.window, settings.window_bytes)
         self._in_order: deque[Flight] = deque()
         self._flown = asyncio.Event()
@@ -169,6 +171,7 @@ class BrokerDispatcher:
             self._shares,
             metrics,
             start=self._deliverer.start,
+            crowd=self._crowd,
             stir=self._backlog.stir,
         )
         metrics.gauges = lambda: self._gauges(plan.uid)
@@ -208,7 +211,7 @@ class BrokerDispatcher:
     async def run(self) -> None:
         """Read and deliver until cancelled; `drain` ends it in order. Raises `Fenced`, `ChannelCorrupt`, `ChannelClosed`."""
         self._broker_metrics.gauges = lambda: BrokerGauges(self._lag(), self._window.events)
-        reader = self._reader = await self._open_reader()
+        reader = self._reader = await open_reader(self._channel, self.plan.uid, self._name, self._dead.count, self._log)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -227,17 +230,6 @@ class BrokerDispatcher:
             self._reader = None
             await reader.close()
             self._let_go()
-
-    async def _open_reader(self) -> Reader:
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                await self._dead.count()
-                return await self._channel.reader(self.plan.uid)
-            except ChannelUnavailable as error:
-                self._log.warning("the broker can't be read, trying again", broker=self._name, reason=str(error), pause=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _let_go(self) -> None:
         """The handles outlive this broker; what they ask for their gauges doesn't."""
@@ -266,6 +258,8 @@ class BrokerDispatcher:
         pause = FIRST_PAUSE
         self.started.set()
         while not self._draining:
+            if self._crowd:
+                await self._crowd.dispersed()
             events, size = await self._window.room()
             try:
                 records = await reader.read(min(events, READ_AHEAD), size)

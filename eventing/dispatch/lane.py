@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from eventing.dispatch.crowd import Crowd
 from eventing.dispatch.shares import Shares
 from eventing.policy.gate import Gate
 from eventing.policy.order import KeyOrder
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from eventing.dispatch.work import Work
 
 DEFAULT_SLOTS = 64
-QUEUE_PER_SLOT = 4
-"""How many first deliveries may wait in memory for each slot before they are handed over to the backlog."""
+CROWD_PER_SLOT, QUEUE_PER_SLOT = 4, 8
+"""How many first deliveries may wait in memory for each slot before the reader waits for the lane, as long as it makes headway
+(`dispatch.crowd`), and before more go to the backlog."""
 
 
 def has_breaker(plan: TriggerPlan, kind: Lane) -> bool:
@@ -30,10 +32,10 @@ class DeliveryLane:
     """One lane of one trigger: to its subscriber, or to its dead-letter sink.
 
     ``start`` begins a delivery, at the end of which `ended` is called; ``stir`` tells the backlog worker to look at this lane
-    again. ``entries``, ``bytes`` and ``next_due`` are this process's view of the lane's backlog. ``held``: the leased entries
-    that wait or run here, by key. ``order``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new
-    events go by it. ``unsure``: it isn't known yet what may be claimed in order. ``rests_until``: nothing is claimed before, on
-    the loop's clock.
+    again; ``crowd`` is told when the queue is long. ``finished``: how many deliveries ended. ``entries``, ``bytes`` and
+    ``next_due`` are this process's view of the lane's backlog. ``held``: the leased entries that wait or run here, by key.
+    ``order``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new events go by it. ``unsure``:
+    it isn't known yet what may be claimed in order. ``rests_until``: nothing is claimed before, on the loop's clock.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class DeliveryLane:
         metrics: TriggerMetrics,
         *,
         start: Callable[[Work], None],
+        crowd: Crowd,
         stir: Callable[[DeliveryLane], None],
     ) -> None:
         self.plan = plan
@@ -70,6 +73,9 @@ class DeliveryLane:
         self._owner = f"{plan.uid}/{kind}"
         self._start = start
         self._starting = False
+        self._crowd = crowd
+        self._crowded = False
+        self.finished = 0
         self._stir = stir
 
     @property
@@ -119,6 +125,18 @@ class DeliveryLane:
         self.queue.append(work)
         if not self._starting:
             self._go_on()
+        if not self._crowded and len(self.queue) >= self.slots * CROWD_PER_SLOT:
+            self._crowded = True
+            self._crowd.enter(self)
+
+    @property
+    def queued(self) -> int:
+        """Deliveries that wait for a slot."""
+        return len(self.queue)
+
+    def _thin_out(self) -> None:
+        self._crowded = False
+        self._crowd.leave(self)
 
     def gone(self, size: int) -> None:
         """A delivery's bytes left memory."""
@@ -128,8 +146,11 @@ class DeliveryLane:
         """A delivery that was started has come to its end."""
         self._shares.give(self._owner, work.size)
         self.running -= 1
+        self.finished += 1
         if self.queue and not self._starting:
             self._go_on()
+        if self._crowded and len(self.queue) * 2 <= self.slots * CROWD_PER_SLOT:
+            self._thin_out()
         if self.next_due is not None:
             self._stir(self)
 
@@ -161,6 +182,8 @@ class DeliveryLane:
     def stop(self) -> list[Work]:
         """Start nothing more; returns what waited. What runs goes on to its end."""
         self.stopped = True
+        if self._crowded:
+            self._thin_out()
         waiting = list(self.queue)
         self.queue.clear()
         for work in waiting:
