@@ -181,7 +181,9 @@ async def test_what_is_kept_in_memory_does_not_grow_with_the_keys(tmp_path: Path
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert after - before < 1_000_000, "not 10 bytes a key"
+        assert after - before < 4_000_000, (
+            "a batch may or may not be let go yet; a dictionary of the keys would take 10 MB and more"
+        )
         (state,) = await channel.backlog.states("a")
         assert state.entries == STEP + 100_000
     finally:
