@@ -114,6 +114,8 @@ class ServerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._write_paused = True
+        if self._phase in {_Phase.HEAD, _Phase.BODY}:  # by a 100: what is left of the request gets its time afterwards
+            self._phase = _Phase.HANDLING
         self.deadline = monotonic() + self._state.limits.write_timeout
 
     def resume_writing(self) -> None:

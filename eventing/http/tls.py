@@ -30,6 +30,8 @@ def server_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise InvalidSetting(f"the TLS key {key} does not belong to the certificate {certificate}") from None
         raise InvalidSetting(f"the TLS certificate {certificate} or key {key} is not valid PEM") from None
+    except OSError as error:  # one of them went meanwhile
+        raise InvalidSetting(f"the TLS certificate {certificate} or key {key} can't be read: {error.strerror}") from None
     return context
 
 

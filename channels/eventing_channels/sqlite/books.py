@@ -67,13 +67,15 @@ class LaneBook:
 
 @dataclass(slots=True)
 class BrokerBook:
-    """``last``: the highest position ever given to an event. ``swept``: see the schema."""
+    """``last``: the highest position ever given to an event. ``swept``: see the schema. ``noted``: the file tells up to which
+    event the bytes in it are counted, so that they may be behind."""
 
     number: int
     uid: str
     last: int
     swept: int
     bytes: int
+    noted: bool = False
     cursors: dict[str, int] = field(default_factory=dict)
     lanes: dict[tuple[str, int], LaneBook] = field(default_factory=dict)
 
@@ -119,7 +121,8 @@ def load(connection: sqlite3.Connection, former: Books | None = None) -> Books:
             continue
         highest = connection.execute(f"SELECT max(position) FROM log_{number}").fetchone()[0]
         more = _uncounted(connection, number, size)
-        book = BrokerBook(number, uid, max(swept, highest if highest is not None else 0), swept, size + more)
+        last = max(swept, highest if highest is not None else 0)
+        book = BrokerBook(number, uid, last, swept, size + (more or 0), more is not None)
         books.brokers[uid] = by_number[number] = book
         if more:
             books.uncounted[uid] = book
@@ -152,14 +155,14 @@ def counted(broker: BrokerBook) -> tuple[str, tuple[str, str]]:
     return "INSERT OR REPLACE INTO meta VALUES(?, ?)", (f"counted:{broker.number}", f"{broker.last} {broker.bytes}")
 
 
-def _uncounted(connection: sqlite3.Connection, number: int, size: int) -> int:
-    """Bytes appended since the broker's were counted last."""
+def _uncounted(connection: sqlite3.Connection, number: int, size: int) -> int | None:
+    """Bytes appended since the broker's were counted last; None where that isn't noted, and all of them are counted."""
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (f"counted:{number}",)).fetchone()
     if row is None:
-        return 0
+        return None
     position, bytes_ = map(int, row[0].split())
     if bytes_ != size:
-        return 0
+        return None
     row = connection.execute(
         f"SELECT count(*), sum(length(head) + coalesce(length(data), 0)) FROM log_{number} WHERE position > ?", (position,)
     ).fetchone()

@@ -11,7 +11,7 @@ from eventing.bindings.storage import encode_head
 from eventing.errors import ChannelFull
 from eventing.ports.records import NewRecord, Position, Record
 from eventing_channels.sqlite import schema
-from eventing_channels.sqlite.books import ROW_OVERHEAD, BrokerBook
+from eventing_channels.sqlite.books import ROW_OVERHEAD, BrokerBook, Books
 from eventing_channels.sqlite.jobs import Job
 from eventing_channels.sqlite.transaction import Refusal, Transaction
 
@@ -81,16 +81,18 @@ class Append(Job):
         return list(store(tx, self.check(tx, 0), self.encoded))
 
 
-def is_one_statement(jobs: Sequence[Job]) -> bool:
+def is_one_statement(jobs: Sequence[Job], books: Books) -> bool:
     """Whether these are appends to one broker that take a single INSERT. That is a transaction by itself, and needs neither BEGIN
-    nor COMMIT: most of what an append costs is getting the interpreter back from the event loop after each statement."""
-    rows, broker = 0, None
+    nor COMMIT: most of what an append costs is getting the interpreter back from the event loop after each statement. Only where
+    the file can tell later that the broker's counters don't know of them."""
+    rows, broker = 0, ""
     for job in jobs:
-        if not isinstance(job, Append) or (broker is not None and job.broker != broker):
+        if not isinstance(job, Append) or (rows and job.broker != broker):
             return False
         broker = job.broker
         rows += len(job.encoded)
-    return 0 < rows <= _ROWS
+    book = books.brokers.get(broker)
+    return 0 < rows <= _ROWS and book is not None and book.noted
 
 
 def append_alone(tx: Transaction, jobs: Sequence[Job]) -> None:
@@ -139,7 +141,7 @@ class EnsureBroker(Job):
             assert number is not None
             tx.execute(schema.create_log(number))
             tx.execute("INSERT INTO cursors VALUES(?, 'main', ?)", (number, used))
-            broker = BrokerBook(number, self._uid, used, used, 0, {"main": used})
+            broker = BrokerBook(number, self._uid, used, used, 0, cursors={"main": used})
             tx.books.brokers[self._uid] = broker
             tx.undo(lambda: tx.books.brokers.pop(self._uid))
         return broker.number, broker.last

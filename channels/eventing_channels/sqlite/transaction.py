@@ -78,6 +78,9 @@ class Transaction:
                     "UPDATE brokers SET swept = ?, bytes = ? WHERE number = ?", (broker.swept, broker.bytes, broker.number)
                 )
                 self.execute(*books_module.counted(broker))
+                if not broker.noted:
+                    broker.noted = True
+                    self.undo(lambda noted=broker: setattr(noted, "noted", False))
         if uncounted:
             self.books.uncounted = {}
             self.undo(lambda: self.books.uncounted.update(uncounted))

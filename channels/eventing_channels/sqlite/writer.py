@@ -185,7 +185,7 @@ class Writer:
         tx = self._transaction(connection)
         committed = False
         try:
-            if is_one_statement(jobs) and self._upkeep.has_nothing(tx):
+            if is_one_statement(jobs, self.books) and self._upkeep.has_nothing(tx):
                 append_alone(tx, jobs)
             else:
                 connection.execute("BEGIN IMMEDIATE")

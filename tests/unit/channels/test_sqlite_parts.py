@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -266,3 +267,32 @@ async def test_bytes_appended_since_they_were_counted_are_found_at_opening(tmp_p
     counters(f"UPDATE brokers SET bytes = {3 * size}")  # by a program that counts in each transaction and doesn't know the note
     await (await opened(tmp_path)).close()
     assert counters()[0] == 3 * size
+
+
+@pytest.mark.parametrize("note", ["new", "missing", "of another program"])
+async def test_a_kill_right_after_the_first_appends_leaves_no_event_uncounted(tmp_path: Path, note: str) -> None:
+    """The first ones make a note of what is counted, without which those after them would be behind unseen."""
+    before = tmp_path / "before"
+    before.mkdir()
+    if note != "new":
+        channel = await opened(before)
+        await channel.append("a", [NewRecord(event("old"))])
+        await channel.close()
+        with closing(sqlite3.connect(before / "e.db", isolation_level=None)) as connection:
+            connection.execute("DELETE FROM meta WHERE name = 'counted:1'")
+            if note == "of another program":
+                connection.execute("INSERT INTO meta VALUES('counted:1', '1 7')")
+    channel = await opened(before)
+    for number in range(3):
+        await channel.append("a", [NewRecord(event(f"e-{number}"))])
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("e.db", "e.db-wal"):
+        shutil.copy(before / name, killed / name)
+    await channel.close()
+    await (await opened(killed)).close()
+    with closing(sqlite3.connect(killed / "e.db")) as connection:
+        size, actual = connection.execute(
+            "SELECT bytes, (SELECT sum(length(head) + coalesce(length(data), 0) + 32) FROM log_1) FROM brokers"
+        ).fetchone()
+    assert size == actual

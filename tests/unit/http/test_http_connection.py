@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Any
 
 import pytest
@@ -368,3 +369,30 @@ async def test_what_fails_here_is_not_answered_as_a_bad_request(
     assert said == ([] if fault is MemoryError else [("a request could not be read", "RuntimeError")])
     assert state.held == 0
     wire.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"he"])
+async def test_a_request_whose_100_continue_was_held_up_has_an_end_all_the_same(sent: bytes) -> None:
+    """A client that leaves its answers unread until the 100 has to wait, then reads them, and never sends the rest."""
+    state = ServerState(lambda _request: Response(202), ServerLimits(), None, Log())
+    connection = ServerConnection(state)
+
+    class Full(Wire):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            super().write(data)
+            connection.pause_writing()
+
+    wire = Full(connection)
+    connection.connection_made(wire)
+    connection.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    assert bytes(wire.out) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.deadline < inf
+    connection.resume_writing()
+    if sent:
+        connection.data_received(sent)
+    assert connection.deadline < inf
+    connection.deadline = 0.0
+    connection.expire()
+    assert b"HTTP/1.1 408" in wire.out
+    wire.close()
+    assert state.held == 0

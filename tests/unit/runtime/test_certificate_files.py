@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -104,6 +105,26 @@ def test_a_change_while_it_is_read_leaves_it_to_the_next_looks(folder: Folder, m
     monkeypatch.setattr(folder.files, "_read", meanwhile)
     assert not folder.taken(2)
     monkeypatch.undo()
+    assert folder.taken(2)
+
+
+def test_a_file_that_goes_while_it_is_read_is_told_as_one_that_is_not_there(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any other error would end the watch, and the program with it."""
+
+    def gone(*_arguments: object, **_more: object) -> None:
+        folder.key.unlink(missing_ok=True)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    replace(folder.certificate, OTHER)
+    replace(folder.key, OTHER_KEY)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", gone)
+    assert not folder.taken(2)
+    monkeypatch.undo()
+    with pytest.raises(InvalidSetting, match="can't be read"):
+        folder.taken(2)
+    replace(folder.key, OTHER_KEY)
     assert folder.taken(2)
 
 
