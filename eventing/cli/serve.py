@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eventing.settings import Settings
     from eventing.telemetry.logs import Log
 
-GC_THRESHOLDS = (50_000, 20, 100)
+GC_THRESHOLDS = (20_000, 20, 100)
 """For `gc.set_threshold`. Hundreds of objects are alive for each event under way and go by themselves; with Python's 700 the
 collector looked at them over and over, and took a tenth of the time."""
 

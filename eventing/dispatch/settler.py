@@ -21,6 +21,8 @@ MAX_RESULTS = 512
 MAX_HANDOVERS = 2048
 """Of one settlement, about: an event that a thousand triggers wait for must not hold up the appends of all brokers."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
+TIGHT = 1.0
+"""Seconds after the reader had to wait for the window in which nothing that makes room is put off."""
 
 
 class DeadStored(Protocol):
@@ -162,6 +164,8 @@ class Settler:
             replies=list(chain.from_iterable(flight.replies for flight in flights)),
             dead=list(chain.from_iterable(flight.dead for flight in flights)),
             results=[item.result for item in results],
+            # A window that was too small a moment ago is so still: each settlement put off would hold the reader up again.
+            prompt=asyncio.get_running_loop().time() - self._window.waited_at < TIGHT,
         )
         pause = FIRST_PAUSE
         while True:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(slots=True)
 class Window:
-    """``limit``: events; ``max_bytes``: bytes of events. One reader waits on it."""
+    """``limit``: events; ``max_bytes``: bytes of events. One reader waits on it; ``waited_at``: when it began to wait last, on
+    the loop's clock."""
 
     limit: int
     max_bytes: int
     events: int = 0
     bytes: int = 0
+    waited_at: float = -inf
     _waiter: asyncio.Future[None] | None = None
 
     def enter(self, size: int) -> None:
@@ -41,7 +44,9 @@ class Window:
     async def room(self) -> tuple[int, int]:
         """Wait until something fits; how many events and bytes do. An event larger than the room left is taken alone."""
         while not self._open():
-            self._waiter = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self.waited_at = loop.time()
+            self._waiter = loop.create_future()
             try:
                 await self._waiter
             finally:

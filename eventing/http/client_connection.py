@@ -172,6 +172,8 @@ class ClientConnection(asyncio.Protocol):
         self._closed(exc)
         self._transport = None
         self._end()
+        self._parser.release()
+        self._idled = self._on_ended = None
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
 

@@ -108,6 +108,7 @@ class ServerConnection(asyncio.Protocol):
         self._transport = None
         self._phase, self.deadline = _Phase.ENDED, inf
         self._drop_read_ahead()
+        self._parser.release()
         state.connections.discard(self)
         state.lingering.discard(self)
         state.check_quiet()

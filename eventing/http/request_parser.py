@@ -174,6 +174,11 @@ class RequestParser:
         self.ended = True
         self._reset()
 
+    def release(self) -> None:
+        """Nothing will be fed any more: let go of the parser below, which refers to this one, and of the connection."""
+        self.stop()
+        del self._parser, self._emit
+
     def _bound_raw(self) -> None:
         """The parser keeps an unfinished header, and skips white space and chunk extensions, without telling."""
         limits = self._limits

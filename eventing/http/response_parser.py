@@ -93,6 +93,10 @@ class ResponseParser:
         """Whether ``data``, just fed, is by itself the answer that is there now, and another may follow it."""
         return self.reusable and not self._head and self._raw == len(data)
 
+    def release(self) -> None:
+        """Nothing will be fed any more: let go of the parser below, which refers to this one."""
+        del self._parser
+
     def finish(self) -> None:
         """The peer closed. Completes an answer that ends so; raises `AnswerMalformed` for one cut short."""
         self.reusable = False

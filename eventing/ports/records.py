@@ -185,6 +185,8 @@ class Settlement:
     or is in ``handovers`` here or earlier. The channel moves its cursor from these.
     ``results``: each one conditional on its own lease, see `EntryResult`.
     ``replies``/``dead``: what direct deliveries of ``done`` events caused.
+    ``prompt``: reading waits for the room that it makes. Without it a channel may put off what only moves the cursor for some
+    milliseconds, so that it shares a durable write.
     """
 
     done: Sequence[Position] = ()
@@ -194,6 +196,7 @@ class Settlement:
     results: Sequence[EntryResult] = ()
     group: str = "main"
     fence: Fence | None = None
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,7 +304,7 @@ async def test_a_newer_format(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "e.db") as connection:
         connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(ChannelUnsupported, match="format 2"):
+    with pytest.raises(ChannelUnsupported, match="format 3"):
         await SqliteChannel(Settings(tmp_path / "e.db"), ChannelContext(tmp_path)).open()
 
 

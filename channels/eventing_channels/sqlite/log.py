@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from eventing.bindings.storage import encode_head
 from eventing.errors import ChannelFull
 from eventing.ports.records import NewRecord, Position, Record
 from eventing_channels.sqlite import schema
-from eventing_channels.sqlite.books import ROW_OVERHEAD, BrokerBook, Books
+from eventing_channels.sqlite.books import ROW_OVERHEAD, Books, BrokerBook
 from eventing_channels.sqlite.jobs import Job
 from eventing_channels.sqlite.transaction import Refusal, Transaction
 
@@ -19,6 +19,8 @@ Encoded = tuple[NewRecord, bytes, int]
 """An event on its way in, its head, and the bytes it takes in the log."""
 
 _COLUMNS = 5
+_BYTES = 96 << 10
+"""Of one statement, one row always: a statement is kept for its next use, and with it a copy of what was bound to it last."""
 _ROWS = 64
 """Rows of one statement at most. Between two steps of a statement the module lets go of the interpreter, and gets it back only
 when the event loop pauses: many rows in one step cost one such wait instead of one each."""
@@ -47,10 +49,23 @@ def store(tx: Transaction, broker: BrokerBook, encoded: Sequence[Encoded]) -> ra
         total += size
     broker.bytes += total
     broker.last = position
-    for at in range(0, len(values), _ROWS * _COLUMNS):
-        part = values[at : at + _ROWS * _COLUMNS]
-        tx.connection.execute(_insert(broker.number, len(part) // _COLUMNS), part)
+    for rows in _portions(encoded):
+        part, values = values[: rows * _COLUMNS], values[rows * _COLUMNS :]
+        tx.connection.execute(_insert(broker.number, rows), part)
     return range(first, position + 1)
+
+
+def _portions(encoded: Sequence[Encoded]) -> Iterator[int]:
+    """How many rows go in each statement."""
+    rows = filled = 0
+    for _, _, size in encoded:
+        if rows and (rows == _ROWS or filled + size > _BYTES):
+            yield rows
+            rows = filled = 0
+        rows += 1
+        filled += size
+    if rows:
+        yield rows
 
 
 @lru_cache(512)
@@ -85,14 +100,15 @@ def is_one_statement(jobs: Sequence[Job], books: Books) -> bool:
     """Whether these are appends to one broker that take a single INSERT. That is a transaction by itself, and needs neither BEGIN
     nor COMMIT: most of what an append costs is getting the interpreter back from the event loop after each statement. Only where
     the file can tell later that the broker's counters don't know of them."""
-    rows, broker = 0, ""
+    rows, size, broker = 0, 0, ""
     for job in jobs:
         if not isinstance(job, Append) or (rows and job.broker != broker):
             return False
         broker = job.broker
-        rows += len(job.encoded)
+        rows += job.events
+        size += job.size
     book = books.brokers.get(broker)
-    return 0 < rows <= _ROWS and book is not None and book.noted
+    return (rows == 1 or (0 < rows <= _ROWS and size <= _BYTES)) and book is not None and book.noted
 
 
 def append_alone(tx: Transaction, jobs: Sequence[Job]) -> None:

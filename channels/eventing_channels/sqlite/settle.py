@@ -54,7 +54,7 @@ class Settle(Job):
         super().__init__(future)
         self._broker, self._settlement, self._cursor, self._applied = broker, settlement, cursor, applied
         # A cursor alone: no event, lease or due time depends on when it moves.
-        self.lazy = not (settlement.handovers or settlement.replies or settlement.dead or settlement.results)
+        self.lazy = not (settlement.prompt or settlement.handovers or settlement.replies or settlement.dead or settlement.results)
         self._handovers = [entries.encode_entry(entry) for entry in settlement.handovers]
         self._replies = encode(settlement.replies)
         self._dead = _encode_dead(settlement.dead)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from eventing.errors import EventingError
@@ -51,6 +52,10 @@ class Transaction:
         while self._undo:
             self._undo.pop()()
 
+    def forget(self) -> None:
+        """It is committed: let go of what would be undone, which refers to this transaction and with it to all its events."""
+        self._undo.clear()
+
     def broker(self, uid: str) -> BrokerBook:
         """Raises `Refusal` with `KeyError` where the broker isn't there (any more)."""
         broker = self.books.brokers.get(uid)
@@ -80,7 +85,7 @@ class Transaction:
                 self.execute(*books_module.counted(broker))
                 if not broker.noted:
                     broker.noted = True
-                    self.undo(lambda noted=broker: setattr(noted, "noted", False))
+                    self.undo(partial(setattr, broker, "noted", False))
         if uncounted:
             self.books.uncounted = {}
             self.undo(lambda: self.books.uncounted.update(uncounted))

@@ -178,7 +178,6 @@ class Writer:
         """Run jobs in one transaction and hand them back. ``reserve``: the disk was full and the ballast is given up."""
         connection = self._connection
         assert connection is not None
-        # One look before and one behind; each lets the event loop have the interpreter.
         if not self._ownership.held and (lost := self._ownership.lost()) is not None:
             self._lose(lost, jobs)
             return
@@ -208,6 +207,7 @@ class Writer:
             tx.roll_back_books()
             self._lose(lost, jobs)
             return
+        tx.forget()
         self._wal.wrote(sum(job.size for job in jobs), len(jobs))
         self._upkeep.wrote()
         self._hand_back(jobs, tx.published)
