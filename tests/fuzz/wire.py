@@ -26,9 +26,9 @@ _ANSWERED = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
 _FRAMES = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _LARGE = 1 << 40
 _MANY = 60_000
-_CHUNK = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:;" + TOKEN + rb"(?:=(?:" + TOKEN + rb'|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"))?)*'
-)
+# llhttp lets an extension without a name or a value pass; extensions mean nothing here, and nothing about where a chunk ends.
+_VALUE = rb"(?:" + TOKEN + rb'|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*")?'
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;(?:" + TOKEN + rb"(?:=" + _VALUE + rb")?|=" + _VALUE + rb"|(?=;)))*")
 _HOST = re.compile(rb"(?:" + _NAME + rb"*|" + _ADDRESS + rb")(?::[0-9]{0,5})?")
 _DIGITS = re.compile(rb"[0-9]{1,19}")
 METHODS = frozenset(
