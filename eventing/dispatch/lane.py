@@ -151,6 +151,8 @@ class DeliveryLane:
             self._go_on()
         if self._crowded and len(self.queue) * 2 <= self.slots * CROWD_PER_SLOT:
             self._thin_out()
+        if not self.running and self._crowd.waited_for and not self.queue and not self.behind and self.kind is Lane.SUBSCRIBER:
+            self._crowd.ran_dry()
         if self.next_due is not None:
             self._stir(self)
 

@@ -97,3 +97,36 @@ async def test_a_trigger_that_stands_still_keeps_no_other_from_its_events(tmp_pa
         gate.set()
         await stuck.got(3000)
         await engine.idle()
+
+
+async def test_nobody_is_waited_for_once_another_lane_ran_dry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowd_module, "TICK", 1000.0)
+    crowd = Crowd()
+    crowd.enter(Line(80))
+    waits = asyncio.create_task(crowd.dispersed())
+    await asyncio.sleep(0)
+    assert crowd.waited_for
+    crowd.ran_dry()
+    async with asyncio.timeout(30):
+        await waits
+    assert not crowd.waited_for
+
+
+async def test_a_subscriber_that_takes_less_than_comes_in_does_not_slow_its_neighbour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd_module, "TICK", 1000.0)  # whether it makes headway is never looked at
+    gate = asyncio.Event()
+    async with subscribers(2) as (slow, quick), rig(tmp_path, hand_over_after=60.0) as engine:
+        slow.answer = once_set(gate)
+        engine.trigger("slow", slow.url)
+        engine.trigger("quick", quick.url)
+        await engine.start()
+        for start in range(0, 700, 100):
+            await engine.append(*(event(number) for number in range(start, start + 100)))
+        await quick.got(700)
+        assert slow.running == 64
+        gate.set()
+        await slow.got(700)
+        await engine.idle()
+    assert set(slow.ids().values()) == set(quick.ids().values()) == {1}
