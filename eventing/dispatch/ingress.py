@@ -118,7 +118,12 @@ class BrokerIngress:
                 except Exception as fault:  # noqa: BLE001 - one that can't be answered must not keep the others from theirs
                     self._loop.call_exception_handler({"message": "a request was not answered", "exception": fault})
 
-        self._channel.append(self._uid, records).add_done_callback(stored)
+        try:
+            future = self._channel.append(self._uid, records)
+        except Exception as error:  # noqa: BLE001 - a fault of the channel's, which must leave nobody without an answer
+            future = self._loop.create_future()
+            future.set_exception(error)
+        future.add_done_callback(stored)
 
     def _failed(self, error: BaseException, one: _Waiting) -> Response | BaseException:
         self._metrics.refuse("full" if isinstance(error, ChannelFull) else "unavailable", len(one.records))

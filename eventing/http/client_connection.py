@@ -45,6 +45,7 @@ class ClientConnection(asyncio.Protocol):
         "_lost",
         "_on_ended",
         "_parser",
+        "_sent",
         "_timeout",
         "_transport",
         "deadline",
@@ -63,6 +64,8 @@ class ClientConnection(asyncio.Protocol):
         self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._done: Done | None = None
+        # A request was written and is under way: from its `write` to its end.
+        self._sent = False
         self._began = self._timeout = 0.0
         self._lost: asyncio.Future[None] | None = None
         self.used = False
@@ -101,11 +104,13 @@ class ClientConnection(asyncio.Protocol):
         try:
             if transport is None or self.ended:
                 self._closed(None)
-            elif len(body) <= _ONE_WRITE:
+                return
+            self._sent = True
+            if len(body) <= _ONE_WRITE:
                 transport.write(head + body)
             else:
                 transport.writelines((head, body))
-        except RuntimeError as error:  # uvloop: the transport is closed, and has not said so yet
+        except (RuntimeError, MemoryError) as error:  # uvloop: the transport is closed, and has not said so yet
             self._closed(error)
 
     def cancel(self, done: Done) -> None:
@@ -130,6 +135,7 @@ class ClientConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Close now. Nobody is told of the request under way."""
         self._done = None
+        self._sent = False
         self._end()
         if self._transport is not None:
             self._transport.abort()
@@ -147,8 +153,11 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser
-        if self._done is None:  # nobody asked: what comes next could be taken for the next answer
-            self.abort()
+        if not self._sent:  # nobody asked: what comes next could be taken for the next answer
+            if self._done is not None:
+                self.drop(ClosedUnanswered())  # begun, and not a byte of it went out
+            else:
+                self.abort()
             return
         if not parser.begun:
             known = self._answers.get(data)
@@ -181,6 +190,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _answered(self, response: Response) -> None:
         done, self._done = self._done, None
+        self._sent = False
         assert done is not None
         transport = self._transport
         # An answer that came before the whole request went out: the rest of the request would still follow.
@@ -199,7 +209,7 @@ class ClientConnection(asyncio.Protocol):
             return
         parser = self._parser
         if not parser.begun:
-            if self.used and monotonic() - self._began <= self._limits.resend_within:
+            if self.used and (not self._sent or monotonic() - self._began <= self._limits.resend_within):
                 self.drop(ClosedUnanswered())
             else:
                 cause = describe(exc) if exc is not None else "closed"

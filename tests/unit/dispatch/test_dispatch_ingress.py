@@ -135,6 +135,20 @@ async def test_what_fails_together_is_tried_one_by_one(error: Exception) -> None
     assert channel.calls == [3, 1, 1, 1]
 
 
+async def test_a_store_that_breaks_the_contract_and_raises_leaves_nobody_without_an_answer() -> None:
+    class Raising(Choosy):
+        def append(self, broker: str, records: Sequence[object]) -> asyncio.Future[object]:
+            future = super().append(broker, records)
+            if len(records) > 1:
+                raise TypeError("one of them can't be written")
+            return future
+
+    channel = Raising(1, AssertionError())
+    async with asyncio.timeout(30):
+        assert await statuses(BrokerIngress(channel, "b", Metrics("test").broker("b", "ns/b")), 3) == [202] * 3  # type: ignore[arg-type]
+    assert channel.calls == [3, 1, 1, 1]
+
+
 @pytest.mark.parametrize("error", [ChannelUnavailable("nobody knows"), ChannelClosed("closed"), KeyError("b")])
 async def test_what_may_be_stored_or_has_no_store_is_not_appended_again(error: Exception) -> None:
     channel = Choosy(1, error)
