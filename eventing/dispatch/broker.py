@@ -33,6 +33,7 @@ from eventing.telemetry.logs import Log
 from eventing.telemetry.metrics import Metrics
 
 READ_AHEAD = 256
+PLACED_AT_ONCE = 1024  # matches, then all else has its turn: an event that 1,000 triggers match takes milliseconds to place
 
 
 class BrokerDispatcher:
@@ -75,6 +76,7 @@ class BrokerDispatcher:
         self._draining = False
         self._reader: Reader | None = None
         self._reader_task: asyncio.Task[None] | None = None
+        self._placing = 0
         self._settler = Settler(channel, plan.uid, self._name, self._window, log, dead_stored=self._dead.stored)
         self._leaving: dict[tuple[str, Lane], DeliveryLane] = {}
         self._backlog = BacklogWorker(
@@ -252,7 +254,7 @@ class BrokerDispatcher:
         return self._reader.wanted() if self._reader is not None else 0
 
     def _passed(self, position: Position) -> bool:
-        return self._reader is not None and self._reader.passed(position)
+        return self._reader is not None and not self._placing and self._reader.passed(position)
 
     async def _read(self, reader: Reader) -> None:
         pause = FIRST_PAUSE
@@ -270,30 +272,35 @@ class BrokerDispatcher:
                 continue
             pause = FIRST_PAUSE
             now = self._loop.time()
+            self._placing = PLACED_AT_ONCE
             for record in records:
-                self._start(record, now)
+                self._placing -= self._start(record, now)
+                if self._placing <= 0:
+                    self._placing = PLACED_AT_ONCE
+                    await asyncio.sleep(0)
+            self._placing = 0
             if self._orderer.catching_up:
                 self._orderer.read_on()
 
-    def _start(self, record: Record, now: float) -> None:
+    def _start(self, record: Record, now: float) -> int:
+        """How many triggers match."""
         flight = Flight(record, now)
         self._window.enter(flight.size)
         self._broker_metrics.read += 1
         matched = self._index.match(record.event)
         if not matched:
             self._broker_metrics.unmatched += 1
-            self._settler.flight(flight)
-            return
         flight.pending = 1  # held until every match is placed
         for lane in matched:
             lane.metrics.matched += 1
             self._offer(flight, lane, now)
         flight.pending -= 1
-        if flight.pending == 0:
+        if flight.pending:
+            self._in_order.append(flight)
+            self._flown.set()
+        else:
             self._settler.flight(flight)
-            return
-        self._in_order.append(flight)
-        self._flown.set()
+        return len(matched)
 
     def _offer(self, flight: Flight, lane: DeliveryLane, now: float) -> None:
         why = self._orderer.takes(lane, flight, now) if lane.ordered else lane.takes(flight.size, now)
