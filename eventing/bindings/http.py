@@ -66,10 +66,10 @@ def decode_reply(headers: Headers, body: bytes) -> Event | None:
 
 def is_event(headers: Headers) -> bool:
     """Whether a message means to be an event, well-formed or not: a `ce-` header or a CloudEvents media type (section 3)."""
-    return any(
-        name[:3] == b"ce-" or (name == b"content-type" and value[: len(_FORMATTED)].lower() == _FORMATTED)
-        for name, value in headers
-    )
+    for name, value in headers:
+        if name[:3] == b"ce-" or (name == b"content-type" and value[: len(_FORMATTED)].lower() == _FORMATTED):
+            return True
+    return False
 
 
 def encode_binary(event: Event) -> tuple[list[tuple[bytes, bytes]], bytes]:

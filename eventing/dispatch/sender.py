@@ -212,9 +212,7 @@ class Sender:
     def _judge(self, response: Response, url: str, seconds: float, asks_reply: bool) -> Attempt:
         outcome = classify(response.status)
         if outcome is Outcome.DONE:
-            if not binding.is_event(response.headers):
-                return Attempt(outcome, seconds)
-            if not may_carry_reply(response.status):
+            if not may_carry_reply(response.status) or not binding.is_event(response.headers):
                 return Attempt(outcome, seconds)
             return self._reply(response, url, seconds) if asks_reply else Attempt(outcome, seconds, unasked=True)
         wait: float | None = None
