@@ -15,6 +15,7 @@ from http_support import client, raw_server, read_request, send, serving, until
 
 from eventing.dispatch.sender import Encoded, Sender
 from eventing.errors import DeliveryFailed
+from eventing.http import server_context
 from eventing.ports.channel import ChannelContext
 from eventing.ports.http import Response
 from eventing.ports.records import NewRecord, Settlement
@@ -23,6 +24,7 @@ from eventing.testing.channels.harness import event, take
 from eventing.testing.clock import FakeClock
 from eventing_channels.sqlite.channel import SqliteChannel
 from eventing_channels.sqlite.settings import Settings
+from tests.support.certificates import issue
 from tests.support.ports import ReservedPort
 
 ROUNDS, LARGE = 20, 50_000
@@ -76,6 +78,25 @@ async def test_nothing_large_stays_of_a_client_that_left(what: str) -> None:
         assert await left_by(one) < LARGE / 2
 
 
+async def test_nothing_large_stays_of_a_handshake_that_failed(tmp_path: Path) -> None:
+    for name, pem in zip(("tls.crt", "tls.key"), issue(), strict=True):
+        (tmp_path / name).write_bytes(pem)
+    context = server_context(tmp_path / "tls.crt", tmp_path / "tls.key")
+    refused: list[str] = []
+    async with serving(lambda _request: Response(202), on_refused=refused.append, ssl=context) as (_, port):
+
+        async def one(number: int) -> None:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"no TLS at all" * 1000)
+            await until(lambda: len(refused) > number)
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+        assert await left_by(one) < LARGE / 2
+        assert set(refused) == {"tls"}
+
+
 @pytest.mark.parametrize("answer", [b"", b"no HTTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + PAYLOAD])
 async def test_nothing_large_stays_of_an_exchange_on_a_connection_that_ended(answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,9 +130,7 @@ async def test_nothing_large_stays_of_an_event_that_a_subscriber_does_not_take(a
         async def one(number: int) -> None:
             message = Encoded(event(str(number), b"%d" % number + PAYLOAD))
             timeout = 0.05 if answer == "too late" else 5.0
-            attempt = await sender.attempt(
-                message, 5, target, format_="", namespace=b"default", timeout=timeout, asks_reply=True
-            )
+            attempt = await sender.attempt(message, 5, target, format_="", namespace=b"default", timeout=timeout, asks_reply=True)
             assert attempt.failure is not None
 
         assert await left_by(one) < LARGE / 2

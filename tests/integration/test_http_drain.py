@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 
@@ -49,6 +50,18 @@ async def test_drain_answers_what_is_in_flight_and_closes_the_rest() -> None:
         assert server.connections == 0
         for writer in (idle_writer, busy_writer, part_writer):
             writer.close()
+
+
+@on_both_loops
+async def test_drain_does_not_wait_for_a_connection_that_was_being_accepted_when_it_began() -> None:
+    for rounds in range(6):
+        log = Lines()
+        async with serving(lambda _request: Response(202), log=log) as (server, port):
+            with socket.create_connection(("127.0.0.1", port)):
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                await server.drain(1)
+        assert not log.lines
 
 
 @on_both_loops
