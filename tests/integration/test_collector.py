@@ -37,6 +37,7 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+    gc.collect()
 
 
 async def left_by(one: Callable[[int], Awaitable[object]]) -> float:
