@@ -205,6 +205,7 @@ class ServerConnection(asyncio.Protocol):
         if self._current is not None:
             state.held += self._current.size  # its handler still has it
         self._ahead = self._partial = 0
+        self._parser.stop()
         self._queue.clear()
         self._drop_unparsed()
 
@@ -327,11 +328,10 @@ class ServerConnection(asyncio.Protocol):
         return Response(500, ((b"content-type", b"text/plain; charset=utf-8"),), b"internal error\n")
 
     def _answer(self, response: Response) -> None:
-        state, incoming = self._state, self._current
+        state, incoming, transport = self._state, self._current, self._transport
         assert incoming is not None
         state.held -= incoming.size
         state.unanswered -= 1
-        transport = self._transport
         if transport is None:
             self._current = None
             state.check_quiet()
