@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 GC_THRESHOLDS = (20_000, 20, 100)
 """For `gc.set_threshold`. Hundreds of objects are alive for each event under way and go by themselves; with Python's 700 the
-collector looked at them over and over, and took a tenth of the time."""
+collector looked at them over and over, and took a tenth of the time. So what is large must not be part of a circle of references
+and wait for it: hundreds of such circles may be there before it looks (`tests/integration/test_collector.py`)."""
 
 Manifests = Annotated[
     list[str] | None,

@@ -169,7 +169,8 @@ class Sender:
                 fresh=fresh,
             )
         except DeliveryFailed as error:
-            answered = error
+            # With its traceback it would be part of a circle of references, and the event with it wait for the collector.
+            answered = error.with_traceback(None)
         return self.judge(answered, target.url, began, asks_reply=asks_reply)
 
     def _request(

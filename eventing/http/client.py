@@ -164,8 +164,8 @@ class HttpClient:
                 connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=fresh)
             try:
                 return await _answer(connection, loop, head, body, deadline, timeout, is_head=is_head)
-            except ClosedUnanswered:
-                pass
+            except ClosedUnanswered as closed:
+                closed.__traceback__ = None  # it leads to the request, which would stay with it until the collector comes
             connection = await self._connect(key, target, ca_certs, deadline, timeout, connect_timeout, fresh=True)
             return await _answer(connection, loop, head, body, deadline, timeout, is_head=is_head)
         finally:

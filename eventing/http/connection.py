@@ -56,10 +56,9 @@ class ServerConnection(asyncio.Protocol):
         self._state = state
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Incoming | Refusal] = deque()
-        self._ahead = 0
+        self._ahead = self._unparsed_size = self._partial = 0
         self._current: Incoming | None = None
         self._unparsed: deque[memoryview] = deque()
-        self._unparsed_size = self._partial = 0
         self._phase = _Phase.IDLE
         self._paused = self._write_paused = self._eof = False
         self.deadline = inf
@@ -80,6 +79,8 @@ class ServerConnection(asyncio.Protocol):
             return
         state.connections.add(self)
         self.deadline = monotonic() + state.limits.head_timeout
+        if state.draining:  # it was being accepted when the others were told
+            self._end()
 
     def data_received(self, data: bytes) -> None:
         if self._phase is _Phase.ENDED:
@@ -105,8 +106,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         state = self._state
-        self._transport = None
-        self._phase, self.deadline = _Phase.ENDED, inf
+        self._transport, self._phase, self.deadline = None, _Phase.ENDED, inf
         self._drop_read_ahead()
         self._parser.release()
         state.connections.discard(self)
@@ -205,6 +205,7 @@ class ServerConnection(asyncio.Protocol):
         if self._current is not None:
             state.held += self._current.size  # its handler still has it
         self._ahead = self._partial = 0
+        self._parser.stop()
         self._queue.clear()
         self._drop_unparsed()
 
@@ -327,11 +328,10 @@ class ServerConnection(asyncio.Protocol):
         return Response(500, ((b"content-type", b"text/plain; charset=utf-8"),), b"internal error\n")
 
     def _answer(self, response: Response) -> None:
-        state, incoming = self._state, self._current
+        state, incoming, transport = self._state, self._current, self._transport
         assert incoming is not None
         state.held -= incoming.size
         state.unanswered -= 1
-        transport = self._transport
         if transport is None:
             self._current = None
             state.check_quiet()

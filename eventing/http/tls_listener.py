@@ -97,7 +97,8 @@ class TlsListener:
                 ssl=self.context,
                 ssl_handshake_timeout=state.limits.handshake_timeout,
             )
-        except OSError:  # TLS errors too
+        except OSError as error:  # TLS errors too
+            error.__traceback__ = None  # asyncio's own leads round to the buffers, which would wait for the collector
             state.refused("tls")
         except Exception as error:  # noqa: BLE001 - one connection's fault must not pass unseen, nor end the others
             state.log.error("a TLS handshake failed here", error=type(error).__qualname__)

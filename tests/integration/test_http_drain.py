@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
+import uvloop
 from http_support import Lines, on_both_loops, serving, until
 
 from eventing.http import ServerLimits, server_context
@@ -49,6 +51,26 @@ async def test_drain_answers_what_is_in_flight_and_closes_the_rest() -> None:
         assert server.connections == 0
         for writer in (idle_writer, busy_writer, part_writer):
             writer.close()
+
+
+def test_drain_does_not_wait_for_a_connection_that_was_being_accepted_when_it_began() -> None:
+    """On uvloop. What asyncio's own loop is accepting when its server closes, it drops by itself."""
+
+    async def run(rounds: int) -> None:
+        log = Lines()
+        async with serving(lambda _request: Response(202), log=log) as (server, port):
+            with socket.create_connection(("127.0.0.1", port)):
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                await server.drain(1)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                assert server.connections == 0
+        assert not log.lines
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for rounds in range(6):
+            runner.run(run(rounds))
 
 
 @on_both_loops

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from request_support import head
 
+from eventing.http.connection import ServerConnection
 from eventing.http.limits import ClientLimits, ServerLimits
+from eventing.http.log import Log
 from eventing.http.pieces import Pieces
 from eventing.http.request_parser import SLICE, Incoming, RequestParser
 from eventing.http.response_parser import ResponseParser
+from eventing.http.state import ServerState
+from eventing.ports.http import Response
 
 MIB = 1024 * 1024
 CHUNKED = head(b"Host: a", b"Transfer-Encoding: chunked")
@@ -77,3 +83,20 @@ def test_many_tiny_headers_count_for_what_they_take(done: bool) -> None:
         parser.feed(b"\r\n")
     counted = found[0].size if done else parser.holding
     assert size / 1.5 < counted < size * 1.5, "else a bound on what is held is none"
+
+
+@pytest.mark.parametrize("end", ["shed", "expire"])
+async def test_what_a_refused_request_had_sent_is_let_go_of_while_its_connection_is_read_empty(end: str) -> None:
+    """Else breaking off slow requests would make no room: it is no longer counted, and would be there until the client leaves."""
+    state = ServerState(lambda _request: Response(202), ServerLimits(), None, Mock(spec=Log))
+    connection = ServerConnection(state)
+    connection.connection_made(Mock(spec=asyncio.Transport))
+    connection.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 60_000)
+    assert connection._parser.buffered == 60_000
+    getattr(connection, end)()
+    assert connection in state.lingering
+    assert (state.held, connection._parser.buffered) == (0, 0)
+    connection.data_received(b"x" * 60_000)
+    assert (state.held, connection._parser.buffered) == (0, 0)
+    connection.connection_lost(None)
+    assert (state.held, len(state.lingering)) == (0, 0)
