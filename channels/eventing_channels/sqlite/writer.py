@@ -36,7 +36,8 @@ Published = Mapping[str, Sequence[Record]]
 
 class Writer:
     """``publish``: on the event loop, after each commit and before its futures, the events by broker. ``resync``: on the event
-    loop, after the file was opened again, each broker's last position. ``lost``: on the event loop, why the file was given up."""
+    loop, after the file was opened again, each broker's last position. ``lost``: on the event loop, why the file was given up.
+    `start` to `stop` belong to the event loop, all below them to the thread."""
 
     def __init__(
         self,
@@ -65,8 +66,6 @@ class Writer:
     books: books_module.Books
     _upkeep: Upkeep
 
-    # On the event loop.
-
     async def start(self, timeout: float) -> None:
         """Open the file in the thread. Raises what `database` raises. Where it is cancelled, the thread ends first: until then
         nobody else may open the file. It has ``timeout`` seconds for that."""
@@ -91,8 +90,6 @@ class Writer:
         except TimeoutError:
             raise ChannelUnavailable(f"{self._settings.path}: the disk doesn't answer, the file isn't closed") from None
         self._thread.join(timeout)
-
-    # In the thread.
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
@@ -151,28 +148,31 @@ class Writer:
         if writing := [job for job in batch if job.writes]:
             self._attempt(writing)
         looking = [job for job in batch if not job.writes]
-        for at, job in enumerate(looking):
-            if self._connection is None:
-                self._refuse(looking[at:], self.status.unusable() or ChannelUnavailable("the file is closed"))
-                return
-            self._look(self._connection, job)
-        self._hand_back([job for job in looking if not job.handed_back], {})
+        looked, fault = 0, None
+        while looked < len(looking) and self._connection is not None and fault is None:
+            fault = self._look(self._connection, looking[looked])
+            looked += 1
+        # The file may be away for long: nobody of this batch waits for that.
+        self._hand_back(looking[:looked], {})
+        self._refuse(looking[looked:], self.status.unusable() or ChannelUnavailable("the file is opened again"))
+        if fault is not None:
+            self._recover(fault)
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(connection, self.books, self.clock.now(), self._context.fault, self._context.log)
 
-    def _look(self, connection: sqlite3.Connection, job: Job) -> None:
+    def _look(self, connection: sqlite3.Connection, job: Job) -> Exception | None:
+        """Run what needs no transaction; returns an error after which the file has to be opened again."""
         try:
             job.outcome = job.run(self._transaction(connection))
         except Refusal as refusal:
             job.error = refusal.error
         except Exception as error:  # noqa: BLE001 (it belongs to the one who asked)
             job.error = failures.translate(error, self._settings.path)
-            kind = failures.classify(error)
-            if kind is Kind.CORRUPT:
+            if failures.classify(error) is Kind.CORRUPT:
                 self._break(error)
-            elif kind is Kind.IO:
-                self._recover(error)
+            return error if failures.classify(error) is Kind.IO else None
+        return None
 
     def _attempt(self, jobs: Sequence[Job], *, upkeep: bool = False, reserve: bool = False) -> None:
         """Run jobs in one transaction and hand them back. ``reserve``: the disk was full and the ballast is given up."""
