@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 
 from eventing.dispatch.deliver import MARGIN
@@ -14,7 +14,7 @@ from eventing.dispatch.work import Work
 from eventing.errors import ChannelUnavailable
 from eventing.ports.backlog import Claim
 from eventing.ports.channel import Channel
-from eventing.ports.records import Lane
+from eventing.ports.records import Entry, Lane
 from eventing.telemetry.logs import Log
 
 REFRESH = 10.0
@@ -202,6 +202,7 @@ class BacklogWorker:
                 allowed,
                 lane.room(CLAIM_BYTES),
                 self._channel.now() + lane.plan.policy.timeout + MARGIN,
+                *(() if lane.runs is None else (lane.runs.room(self._monotonic(), allowed),)),
             )
         except ChannelUnavailable as error:
             trouble = error
@@ -218,9 +219,9 @@ class BacklogWorker:
         lane.behind = claim.next_due is not None and claim.next_due <= self._channel.now()
         await self._queue(lane, claim)
 
-    async def _queue(self, lane: DeliveryLane, claim: Claim) -> None:
-        refused = []
-        for entry in claim.entries:
+    @staticmethod
+    def _take(lane: DeliveryLane, entries: Sequence[Entry], refused: list[Entry]) -> None:
+        for entry in entries:
             held = lane.held.get(entry.key)
             if held is not None:
                 # Its lease lapsed while it waits or runs here (the clock leapt): it goes on under the new one.
@@ -230,6 +231,13 @@ class BacklogWorker:
             work = Work.claimed(lane, entry, Encoded(record.event, record.headers))
             if lane.removed or lane.stopped or not lane.claimed(work):
                 refused.append(entry)
+
+    async def _queue(self, lane: DeliveryLane, claim: Claim) -> None:
+        refused: list[Entry] = []
+        if lane.runs is not None and not (lane.removed or lane.stopped):
+            refused = lane.runs.take(claim.entries)
+        else:
+            self._take(lane, claim.entries, refused)
         if not refused:
             self.stir(lane)
             return

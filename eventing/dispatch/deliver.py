@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventing.bindings.dead_letter import with_error
 from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.lane import DeliveryLane
+from eventing.dispatch.runs import extend, give_back
 from eventing.dispatch.sender import Attempt, Encoded, Sender
 from eventing.dispatch.settler import Result, Settler
 from eventing.dispatch.under_way import UnderWay
@@ -239,19 +240,17 @@ class Deliverer:
         """Prolong the entry's lease so that it outlasts an attempt: a policy with a longer time-out may have come since it was
         claimed, or it waited long. False: it is not ours any more, or nobody knows; nothing was sent."""
         until = self._channel.now() + timeout + MARGIN
-        token = work.token
-        assert token is not None
         try:
-            lost = await self._channel.backlog.extend(self._broker, [(work.key, token)], until)
+            ours, cut = await extend(self._channel, self._broker, work, until)
         except ChannelUnavailable:
             self._put_back(work, "slow")
             return False
-        if lost and work.token == token:
-            work.lane.held.pop(work.key, None)
-            work.lane.refresh()
-            return False
-        work.until = until
-        return True
+        self._give_back(work.lane, cut)
+        return ours
+
+    def _give_back(self, lane: DeliveryLane, works: Sequence[Work]) -> None:
+        if works:
+            self.spawn(give_back(self._channel, self._broker, lane, works, self._log))
 
     def _tell_gate(self, lane: DeliveryLane, attempt: Attempt) -> None:
         now = self._monotonic()
@@ -358,9 +357,17 @@ class Deliverer:
         if verdict.then is not None:
             to = lane if verdict.then.key.lane is lane.kind else self._lane_of(work.key.trigger, verdict.then.key.lane)
         if work.token is not None:
-            lane.held.pop(work.key, None)
             result = EntryResult(work.key, work.token, verdict.then, verdict.replies, verdict.dead)
-            self._settler.result(Result(result, lane, to, work.size))
+            if work.ordering_key is None:
+                lane.held.pop(work.key, None)
+                self._settler.result(Result(result, lane, to, work.size))
+                return
+            self._settler.result(Result(result, lane, to, work.size, work))
+            if lane.runs is not None:
+                if to is lane:
+                    self._give_back(lane, lane.runs.cut(work))
+                else:
+                    lane.runs.ended(work)
             return
         flight = work.flight
         assert flight is not None

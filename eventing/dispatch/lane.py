@@ -15,6 +15,7 @@ from eventing.resources.plan import TriggerPlan
 from eventing.telemetry.handles import TriggerMetrics
 
 if TYPE_CHECKING:
+    from eventing.dispatch.runs import Runs
     from eventing.dispatch.work import Work
 
 DEFAULT_SLOTS = 64
@@ -33,8 +34,9 @@ class DeliveryLane:
 
     ``start`` begins a delivery, at the end of which `ended` is called; ``stir`` tells the backlog worker to look at this lane
     again; ``crowd`` is told when the queue is long. ``finished``: how many deliveries ended. ``entries``, ``bytes`` and
-    ``next_due`` are this process's view of the lane's backlog. ``held``: the leased entries that wait or run here, by key.
-    ``order``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new events go by it. ``unsure``:
+    ``next_due`` are this process's view of the lane's backlog. ``held``: the leased entries that wait or run here, by key; those
+    with an ordering key until they are settled.
+    ``order``, ``runs``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new events go by it. ``unsure``:
     it isn't known yet what may be claimed in order. ``rests_until``: nothing is claimed before, on the loop's clock.
     """
 
@@ -67,6 +69,7 @@ class DeliveryLane:
         self.rests_until = 0.0
         self.held: dict[EntryKey, Work] = {}
         self.order: KeyOrder[Work] | None = None
+        self.runs: Runs | None = None
         self.ordered = False
         self.unsure = False
         self._shares = shares
@@ -114,10 +117,16 @@ class DeliveryLane:
 
     def claimed(self, work: Work) -> bool:
         """Queue a claimed entry. False: there is no room for its bytes now."""
+        if not self.holds(work):
+            return False
+        self.push(work)
+        return True
+
+    def holds(self, work: Work) -> bool:
+        """Take the bytes of a claimed entry. False: there is no room for them now."""
         if not self._shares.take(self._owner, work.size):
             return False
         self.held[work.key] = work
-        self.push(work)
         return True
 
     def push(self, work: Work) -> None:
@@ -191,6 +200,8 @@ class DeliveryLane:
         for work in waiting:
             self.gone(work.size)
             self.held.pop(work.key, None)
+        if self.runs is not None:
+            waiting += self.runs.stop()
         return waiting
 
     def revive(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from eventing.dispatch.lane import DeliveryLane
+from eventing.dispatch.runs import Runs
 from eventing.dispatch.settler import HandOver, Settler
 from eventing.dispatch.work import Flight, Work
 from eventing.errors import ChannelUnavailable
@@ -57,7 +58,7 @@ class Orderer:
         ordered = lane.plan.ordered and lane.kind is Lane.SUBSCRIBER
         if ordered and (anew or not lane.ordered):
             if lane.order is None:
-                lane.order = KeyOrder()
+                lane.order, lane.runs = KeyOrder(), Runs(lane)
             lane.order.restart()
             lane.unsure = True
             self._ask(lane)

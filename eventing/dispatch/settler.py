@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Protocol
 
+from msgspec import structs
+
 from eventing.dispatch.lane import DeliveryLane
 from eventing.dispatch.window import Window
-from eventing.dispatch.work import Flight
+from eventing.dispatch.work import Flight, Work
 from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
 from eventing.ports.records import DeadLetter, EntryResult, NewEntry, Settled, Settlement
@@ -33,12 +35,22 @@ class DeadStored(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A leased entry's end, with the lanes whose books it changes: the one it leaves and, where it moves, the one it enters."""
+    """A leased entry's end, with the lanes whose books it changes: the one it leaves and, where it moves, the one it enters.
+    ``work``: of an entry with an ordering key, which its lane holds until it is settled: where a claim finds that its lease
+    lapsed meanwhile, it is settled under the new one, and doesn't begin again when later ones of its key may have begun."""
 
     result: EntryResult
     lane: DeliveryLane
     to: DeliveryLane | None
     size: int
+    work: Work | None = None
+
+    def renewed(self) -> Result:
+        """The same under the lease that holds now."""
+        work = self.work
+        if work is None or work.token is None or work.token == self.result.token:
+            return self
+        return replace(self, result=structs.replace(self.result, token=work.token))
 
     @property
     def weight(self) -> int:
@@ -158,6 +170,7 @@ class Settler:
         return flights, results, in_order
 
     async def _settle(self, flights: list[Flight], results: list[Result], in_order: list[HandOver]) -> None:
+        results = [item if item.work is None else item.renewed() for item in results]
         settlement = Settlement(
             done=[flight.record.position for flight in flights],
             handovers=[*(item.entry for item in in_order), *(entry for flight in flights for entry, _ in flight.handovers)],
@@ -206,7 +219,13 @@ class Settler:
                 lane.entered(flight.event_size, None if entry.lease is not None else entry.due)
             self._buried(flight.dead, settled)
             flight.release()
+        again: list[Result] = []
         for item in results:
+            if item.work is not None:
+                if item.result.key in settled.lost and item.work.token != item.result.token:
+                    again.append(item)
+                    continue
+                item.lane.held.pop(item.result.key, None)
             if item.result.key in settled.lost:
                 # Whoever holds the lease now settles it; this process learns of it again through the backlog's states.
                 item.lane.refresh()
@@ -228,6 +247,12 @@ class Settler:
                 if front is not None:
                     item.lane.waits(front)
             self._buried(item.result.dead, settled)
+        if again:
+            # Claimed here again while it was settled: under the new lease, before all that came later.
+            self._waiting.extendleft(reversed(again))
+            self._results += len(again)
+            self._bytes += sum(item.weight for item in again)
+            self._judge()
 
     def _buried(self, letters: Sequence[DeadLetter], settled: Settled) -> None:
         for letter in letters:

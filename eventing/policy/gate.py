@@ -91,6 +91,13 @@ class Gate:
             free = min(free, self._bucket.available(now))
         return max(0, free)
 
+    def in_turn(self, now: float, most: int) -> int:
+        """How many of ``most`` may be had ready at ``now`` to start one after the other: the rate bounds them, the slots don't. A
+        gate that isn't all open lets only those near that may start at once."""
+        if self._state is not _State.CLOSED or self._paused or now < self._held:
+            return 0
+        return most if self._bucket is None else min(most, self._bucket.available(now))
+
     def unhindered(self, now: float) -> bool:
         """Whether nothing but the slots bounds what may start at ``now``: the common case, told quickly."""
         return self._state is _State.CLOSED and self._bucket is None and not self._paused and now >= self._held

@@ -1,10 +1,14 @@
 """The backlog: deliveries that wait, per trigger, durable, found by due time.
 
 Entries with an ordering key stand in line (DATAPATH 12): of those with one key in one lane only the first, by position, can be
-claimed; the others are *behind* it. When the first goes (it is done, dead-lettered, on to another lane, dropped) the next one
-comes to the front in the same step, due when it would have been. An entry handed over with a position lower than the front's
-takes the front's place, unless the front is leased: then it comes next. So callers hand over the events of a key in order, or
-before they claim.
+claimed by itself; the others are *behind* it. When the first goes (it is done, dead-lettered, on to another lane, dropped) the
+next one comes to the front in the same step, due when it would have been. An entry handed over with a position lower than the
+front's takes the front's place, unless the front is leased: then it comes next. So callers hand over the events of a key in
+order, or before they claim.
+
+A claim may lease a *run*: the front of a line and entries that follow it directly, for a caller that delivers them one after
+the other. The store keeps them apart from everyone else: while one entry of a line is leased, no other claim gets any of the
+line, whichever it is and whatever became of those before it.
 """
 
 from __future__ import annotations
@@ -69,9 +73,16 @@ class Backlog(Protocol):
         """Every trigger and lane of the broker with at least one entry. Cost: triggers with entries, not entries."""
         ...
 
-    async def claim(self, broker: str, trigger: str, lane: Lane, limit: int, max_bytes: int, lease_until: float) -> Claim:
+    async def claim(
+        self, broker: str, trigger: str, lane: Lane, limit: int, max_bytes: int, lease_until: float, total: int = 0
+    ) -> Claim:
         """Lease up to ``limit`` due entries (about ``max_bytes`` of events, one always), earliest due first, then by
         position; each with a token of its own, until ``lease_until`` on the channel's clock. Never one that is behind another.
+
+        Where ``total`` is more than these, the rest of it may go to entries behind them, shared out evenly: each front that no
+        attempt was counted for is followed in the answer by its run, in order, without a gap, of entries that are due. A channel
+        may always leave that out. Whoever gets a run must not begin with an entry before the one ahead of it has ended for good,
+        gives back what it doesn't come to (`release`), and extends the leases of what is left of a run together.
 
         An entry under a lease that has not lapsed is never given out; leases of a process known to be dead have lapsed.
         Raises `ChannelUnavailable`, `ChannelClosed`.

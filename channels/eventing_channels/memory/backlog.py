@@ -26,14 +26,16 @@ class MemoryBacklog:
             if store.entries
         ]
 
-    async def claim(self, broker: str, trigger: str, lane: Lane, limit: int, max_bytes: int, lease_until: float) -> Claim:
+    async def claim(
+        self, broker: str, trigger: str, lane: Lane, limit: int, max_bytes: int, lease_until: float, total: int = 0
+    ) -> Claim:
         if limit < 1:
             raise ValueError(f"limit is {limit}, it must be at least 1")
         log, now = self._log(broker), self._now()
         store = log.lanes.get((trigger, int(lane)))
         if store is None:
             return Claim((), None)
-        taken = store.take(now, limit, max_bytes, f"c{next(self._tokens)}", lease_until)
+        taken = store.take(now, limit, max_bytes, f"c{next(self._tokens)}", lease_until, total)
         return Claim([_entry(log, waiting) for waiting in taken], store.next_due(now))
 
     async def extend(self, broker: str, keys: Sequence[tuple[EntryKey, str]], until: float) -> frozenset[EntryKey]:
@@ -48,7 +50,7 @@ class MemoryBacklog:
     async def release(self, broker: str, keys: Sequence[tuple[EntryKey, str]]) -> None:
         for _, store, waiting in self._held(broker, keys):
             if store is not None and waiting is not None:
-                store.give_back(waiting)
+                store.give_back(waiting, self._now())
 
     async def keys(self, broker: str, trigger: str, lane: Lane, keys: Sequence[str]) -> KeysHeld:
         store = self._log(broker).lanes.get((trigger, int(lane)))
@@ -89,7 +91,7 @@ class MemoryBacklog:
         for lane in Lane:
             store = log.lanes.get((trigger, int(lane)), LaneStore())
             for position in list(itertools.islice(store.entries, limit - dropped)):
-                store.delete(position)
+                store.delete(position, self._now())
                 log.release(position)
                 dropped += 1
         return dropped

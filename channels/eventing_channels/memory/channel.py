@@ -136,8 +136,8 @@ class MemoryChannel:
         lane = log.lanes.get((result.key.trigger, int(result.key.lane)))
         if lane is None or lane.held(result.key, result.token) is None:
             return False
-        again = result.then is not None and result.then.key == result.key
-        front = lane.change(result.then) if again and result.then is not None else lane.delete(result.key.position)
+        again, now = result.then is not None and result.then.key == result.key, self.now()
+        front = lane.change(result.then, now) if again and result.then is not None else lane.delete(result.key.position, now)
         if front is not None:
             which = (result.key.trigger, result.key.lane)
             fronts[which] = min(front, fronts.get(which, front))

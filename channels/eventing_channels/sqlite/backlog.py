@@ -1,5 +1,4 @@
-"""The backlog port. Claims are decided in the writer thread, where the leases are: what it sees is committed, and nothing is
-claimed between a settlement's commit and the moment its leases are gone. The events are read by the reading thread."""
+"""The backlog port; for claims see `claims`."""
 
 # ruff: noqa: S608 (only our own numbers and constants are put into SQL)
 from __future__ import annotations
@@ -8,18 +7,17 @@ import asyncio
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
-from eventing.bindings.storage import decode, decode_whole
+from eventing.bindings.storage import decode
 from eventing.ports.backlog import BacklogState, Claim, EntryView, KeysHeld
-from eventing.ports.records import Entry, EntryKey, EntryLease, Lane, Position, Record
+from eventing.ports.records import EntryKey, Lane, Position
 from eventing_channels.sqlite import entries
-from eventing_channels.sqlite.books import LaneBook
+from eventing_channels.sqlite.claims import ClaimJob, Look, Taken, Wanted, load, next_due
 from eventing_channels.sqlite.detail import decode_detail
 from eventing_channels.sqlite.jobs import Job
 from eventing_channels.sqlite.leases import Submit
-from eventing_channels.sqlite.lines import BEHIND, keys_held
+from eventing_channels.sqlite.lines import keys_held
 from eventing_channels.sqlite.query import Queries
 from eventing_channels.sqlite.schema import LINES
 from eventing_channels.sqlite.transaction import Transaction
@@ -32,86 +30,7 @@ LIST_LIMIT = 1000
 Held = tuple[EntryKey, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What a claim leased: the broker's and the lane's number, positions, and the earliest due time left."""
-
-    broker: int
-    lane: int
-    positions: Sequence[Position]
-    next_due: float | None
-
-
-class _Look(Job):
-    """Needs no transaction of its own."""
-
-    __slots__ = ()
-    writes: ClassVar[bool] = False
-
-
-class _Claim(_Look):
-    __slots__ = ("_broker", "_lane", "_limit", "_max_bytes", "_release", "_token", "_trigger", "_until")
-
-    def __init__(
-        self,
-        future: asyncio.Future[Any],
-        broker: str,
-        trigger: str,
-        lane: Lane,
-        limit: int,
-        max_bytes: int,
-        until: float,
-        token: str,
-        release: Callable[[Sequence[Position]], None],
-    ) -> None:
-        super().__init__(future)
-        self._broker, self._trigger, self._lane, self._limit, self._max_bytes = broker, trigger, lane, limit, max_bytes
-        self._until, self._token, self._release = until, token, release
-
-    def run(self, tx: Transaction) -> _Taken:
-        broker = tx.broker(self._broker)
-        lane = broker.lanes.get((self._trigger, int(self._lane)))
-        if lane is None or not lane.entries:
-            return _Taken(broker.number, 0, (), None)
-        taken: list[tuple[Position, float]] = []
-        size = 0
-        next_due: float | None = None
-        full = False
-        lane.lapse(tx.now)
-        mark = lane.mark
-        for due, position, bytes_ in _waiting(tx.connection, lane):
-            lease = lane.leases.get(position)
-            if lease is not None and lease.until > tx.now:
-                mark = (due, position + 1)
-                continue
-            full = full or len(taken) >= self._limit or (bool(taken) and size + bytes_ > self._max_bytes)
-            if full or due > tx.now:
-                mark, next_due = (due, position), None if due == BEHIND else due
-                break
-            taken.append((position, due))
-            size += bytes_
-            mark = (due, position + 1)
-        lane.mark = mark
-        for position, due in taken:
-            lane.lease(position, f"{self._token}-{position}", self._until, due)
-        return _Taken(broker.number, lane.number, [position for position, _ in taken], next_due)
-
-    def abandoned(self) -> None:
-        taken: _Taken = self.outcome
-        if taken.positions:
-            self._release(taken.positions)
-
-
-def _waiting(connection: sqlite3.Connection, lane: LaneBook) -> sqlite3.Cursor:
-    """The lane's entries from its mark on, in the order of claims. All the columns are in the index."""
-    return connection.execute(
-        "SELECT due, position, bytes FROM backlog INDEXED BY backlog_due WHERE lane = ? AND (due, position) >= (?, ?)"
-        " ORDER BY due, position",
-        (lane.number, *lane.mark),
-    )
-
-
-class _States(_Look):
+class _States(Look):
     """One step over the lanes; the outcome is (states, where to go on or None)."""
 
     __slots__ = ("_broker", "_start")
@@ -124,23 +43,14 @@ class _States(_Look):
         lanes = list(tx.broker(self._broker).lanes.values())
         end = self._start + STATES_STEP
         states = [
-            BacklogState(lane.trigger, Lane(lane.lane), lane.entries, lane.bytes, _next_due(tx, lane))
+            BacklogState(lane.trigger, Lane(lane.lane), lane.entries, lane.bytes, next_due(tx, lane))
             for lane in lanes[self._start : end]
             if lane.entries
         ]
         return states, end if end < len(lanes) else None
 
 
-def _next_due(tx: Transaction, lane: LaneBook) -> float | None:
-    lane.lapse(tx.now)
-    for due, position, _ in _waiting(tx.connection, lane):
-        lease = lane.leases.get(position)
-        if lease is None or lease.until <= tx.now:
-            return None if due == BEHIND else float(due)
-    return None
-
-
-class _Extend(_Look):
+class _Extend(Look):
     __slots__ = ("_broker", "_keys", "_until")
 
     def __init__(self, future: asyncio.Future[Any], broker: str, keys: Sequence[Held], until: float) -> None:
@@ -160,7 +70,7 @@ class _Extend(_Look):
         return frozenset(lost)
 
 
-class _Release(_Look):
+class _Release(Look):
     __slots__ = ("_broker", "_keys")
 
     def __init__(self, future: asyncio.Future[Any], broker: str, keys: Sequence[Held]) -> None:
@@ -199,7 +109,7 @@ class _Drop(Job):
         return dropped
 
 
-class _Where(_Look):
+class _Where(Look):
     """The outcome: the broker's number and, of a trigger's two lanes, number and leased positions."""
 
     __slots__ = ("_broker", "_trigger")
@@ -239,7 +149,9 @@ class SqliteBacklog:
             states.extend(step)
         return states
 
-    async def claim(self, broker: str, trigger: str, lane: Lane, limit: int, max_bytes: int, lease_until: float) -> Claim:
+    async def claim(
+        self, broker: str, trigger: str, lane: Lane, limit: int, max_bytes: int, lease_until: float, total: int = 0
+    ) -> Claim:
         if limit < 1:
             raise ValueError(f"limit is {limit}, it must be at least 1")
         token = secrets.token_hex(8)
@@ -248,13 +160,12 @@ class SqliteBacklog:
             keys = [(EntryKey(trigger, position, lane), f"{token}-{position}") for position in positions]
             self._post(lambda future: _Release(future, broker, keys))
 
-        taken: _Taken = await self._submit(
-            lambda future: _Claim(future, broker, trigger, lane, limit, max_bytes, lease_until, token, give_back)
-        )
+        wanted = Wanted(broker, trigger, lane, limit, max_bytes, lease_until, total)
+        taken: Taken = await self._submit(lambda future: ClaimJob(future, wanted, token, give_back))
         if not taken.positions:
             return Claim((), taken.next_due)
         try:
-            claimed = await self._queries.run(lambda connection: _load(connection, taken, trigger, lane, token, lease_until))
+            claimed = await self._queries.run(lambda connection: load(connection, taken, wanted, token))
         except BaseException:
             give_back(taken.positions)
             raise
@@ -282,25 +193,6 @@ class SqliteBacklog:
     async def drop(self, broker: str, trigger: str, limit: int) -> int:
         dropped: int = await self._submit(lambda future: _Drop(future, broker, trigger, min(limit, LIST_LIMIT)))
         return dropped
-
-
-def _load(connection: sqlite3.Connection, taken: _Taken, trigger: str, lane: Lane, token: str, until: float) -> list[Entry]:
-    claimed: list[Entry] = []
-    sql = (
-        "SELECT b.due, b.attempts, b.detail, l.appended, l.hops, l.head, l.data"
-        f" FROM backlog b JOIN log_{taken.broker} l ON l.position = b.position WHERE b.lane = ? AND b.position = ?"
-    )
-    for position in taken.positions:
-        row = connection.execute(sql, (taken.lane, position)).fetchone()
-        if row is None:
-            continue
-        due, attempts, detail, appended, hops, head, data = row
-        key, failure, origin = decode_detail(detail)
-        event, headers = decode_whole(head, data)
-        record = Record(position, event, hops, appended, headers)
-        lease = EntryLease(f"{token}-{position}", until)
-        claimed.append(Entry(EntryKey(trigger, position, lane), record, due, attempts, lease, key, failure, origin))
-    return claimed
 
 
 def _page(

@@ -11,6 +11,9 @@ import heapq
 import sqlite3
 from dataclasses import dataclass, field
 
+Line = bytes
+"""The digest of an ordering key, see `lines`."""
+
 Mark = tuple[float, int]
 """A place in a lane's order of claims: (due, position)."""
 
@@ -22,9 +25,12 @@ ROW_OVERHEAD = 32
 
 @dataclass(slots=True)
 class LeaseMark:
+    """``due``: the entry's place in the order of claims. ``line``: of an entry that may hold up others of it, else None."""
+
     token: str
     until: float
     due: float
+    line: Line | None = None
 
 
 @dataclass(slots=True)
@@ -45,8 +51,8 @@ class LaneBook:
         """An entry may be claimable there (again). Always safe, so it needs no undo."""
         self.mark = min(self.mark, (due, position))
 
-    def lease(self, position: int, token: str, until: float, due: float) -> None:
-        self.leases[position] = LeaseMark(token, until, due)
+    def lease(self, position: int, token: str, until: float, due: float, line: Line | None = None) -> None:
+        self.leases[position] = LeaseMark(token, until, due, line)
         self.watch(until, position, token)
 
     def watch(self, until: float, position: int, token: str) -> None:
@@ -186,4 +192,4 @@ def _carry_leases(connection: sqlite3.Connection, former: Books, books: Books) -
                     "SELECT due FROM backlog WHERE lane = ? AND position = ?", (lane.number, position)
                 ).fetchone()
                 if row is not None:
-                    lane.lease(position, lease.token, lease.until, row[0])
+                    lane.lease(position, lease.token, lease.until, row[0], lease.line)

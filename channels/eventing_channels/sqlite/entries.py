@@ -53,10 +53,11 @@ def insert(tx: Transaction, broker: BrokerBook, encoded: EncodedEntry) -> bool:
         return True
     size = row[0] + ROW_OVERHEAD
     lane = lane_of(tx, broker, entry.key.trigger, entry.key.lane)
-    due = entry.due
+    due, line = entry.due, None
     row = (lane.number, position, broker.number, due, entry.attempts, size, encoded.detail)
     if entry.ordering_key is not None:
-        inserted, due = _insert_in_line(tx, lane, row, lines.digest(entry.ordering_key))
+        line = lines.digest(entry.ordering_key)
+        inserted, due = _insert_in_line(tx, lane, row, line)
     else:
         inserted = tx.execute(
             "INSERT OR IGNORE INTO backlog(lane, position, broker, due, attempts, bytes, detail) VALUES(?, ?, ?, ?, ?, ?, ?)", row
@@ -67,7 +68,7 @@ def insert(tx: Transaction, broker: BrokerBook, encoded: EncodedEntry) -> bool:
     elif entry.lease is not None:
         due = tx.execute("SELECT due FROM backlog WHERE lane = ? AND position = ?", (lane.number, position)).fetchone()[0]
     if entry.lease is not None and position not in lane.leases:
-        lane.lease(position, entry.lease.token, entry.lease.until, due)
+        lane.lease(position, entry.lease.token, entry.lease.until, due, line)
         tx.undo(lambda: lane.leases.pop(position, None))
     return entry.ordering_key is None or due < lines.BEHIND
 
@@ -140,8 +141,10 @@ def _change_in_line(
     elif in_front:
         # One that comes before it was handed over while the attempt ran.
         lines.advance(tx, lane, line)
+    else:
+        lines.freed(tx, lane, line)
     if entry.lease is not None:
-        lane.lease(position, entry.lease.token, entry.lease.until, entry.due)
+        lane.lease(position, entry.lease.token, entry.lease.until, entry.due if stays else lines.BEHIND, line)
         tx.undo(lambda: lane.leases.pop(position, None))
 
 
@@ -157,8 +160,8 @@ def delete(tx: Transaction, lane: LaneBook, position: int) -> bool:
     if row is None:
         return False
     _count(tx, lane, -1, -row[0])
-    if in_lines and row[1] is not None and row[2] is None:
-        lines.advance(tx, lane, row[1])
+    if in_lines and row[1] is not None:
+        (lines.advance if row[2] is None else lines.freed)(tx, lane, row[1])
     return True
 
 

@@ -21,6 +21,9 @@ BEHIND = float("inf")
 """The due time of what can't be claimed because another entry of its key comes first."""
 
 
+LINES = schema.LINES
+
+
 def digest(key: str) -> bytes:
     """An ordering key as it stands in the index: of one size, however long the key is."""
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -89,8 +92,60 @@ def advance(tx: Transaction, lane: LaneBook, line: bytes) -> None:
     if lease is not None:
         lease.due = due
     lane.lower(due, position)
-    number = lane.number
-    tx.fronts[number] = min(due, tx.fronts.get(number, due))
+    _tell(tx, lane, position, due)
+
+
+def freed(tx: Transaction, lane: LaneBook, line: bytes) -> None:
+    """An entry behind the front was given back or is gone: it may be all that the front waited for."""
+    row = tx.execute(
+        "SELECT position, due FROM backlog INDEXED BY backlog_line WHERE lane = ? AND line = ? AND later IS NULL"
+        " ORDER BY position LIMIT 1",
+        (lane.number, line),
+    ).fetchone()
+    if row is not None:
+        _tell(tx, lane, *row)
+
+
+def _tell(tx: Transaction, lane: LaneBook, position: Position, due: float) -> None:
+    lease = lane.leases.get(position)
+    if lease is None or lease.until <= tx.now:
+        tx.fronts[lane.number] = min(due, tx.fronts.get(lane.number, due))
+
+
+def leased(tx: Transaction, lane: LaneBook) -> frozenset[bytes]:
+    """The lines of which an entry is leased: nobody else may get one of them."""
+    if tx.books.version < LINES:
+        return frozenset()
+    return frozenset(lease.line for lease in lane.leases.values() if lease.line is not None and lease.until > tx.now)
+
+
+def line_of(tx: Transaction, lane: LaneBook, position: Position) -> bytes | None:
+    """The line that an entry stands in."""
+    row = tx.execute("SELECT line FROM backlog WHERE lane = ? AND position = ?", (lane.number, position)).fetchone()
+    return row[0] if row is not None else None
+
+
+def behind(
+    tx: Transaction, lane: LaneBook, front: Position, limit: int
+) -> tuple[bytes | None, list[tuple[Position, float, int]]]:
+    """The line of a front, and what may be leased with it: position, due time and bytes of those behind it, without a gap, that
+    are due. None where an attempt of the front was counted: the next one may fail as well."""
+    line, attempts = tx.execute(
+        "SELECT line, attempts FROM backlog WHERE lane = ? AND position = ?", (lane.number, front)
+    ).fetchone()
+    run: list[tuple[Position, float, int]] = []
+    if line is None or attempts or limit < 1:
+        return line, run
+    for position, later, bytes_ in tx.execute(
+        "SELECT position, later, bytes FROM backlog INDEXED BY backlog_line WHERE lane = ? AND line = ? AND position > ?"
+        " ORDER BY position LIMIT ?",
+        (lane.number, line, front, limit),
+    ):
+        lease = lane.leases.get(position)
+        if later is None or later > tx.now or (lease is not None and lease.until > tx.now):
+            break
+        run.append((position, later, bytes_))
+    return line, run
 
 
 def keys_held(connection: sqlite3.Connection, broker: str, trigger: str, lane: int, keys: Sequence[str]) -> KeysHeld:
