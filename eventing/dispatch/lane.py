@@ -36,8 +36,8 @@ class DeliveryLane:
     again; ``crowd`` is told when the queue is long. ``finished``: how many deliveries ended. ``entries``, ``bytes`` and
     ``next_due`` are this process's view of the lane's backlog. ``held``: the leased entries that wait or run here, by key; those
     with an ordering key until they are settled.
-    ``order``, ``runs``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new events go by it. ``unsure``:
-    it isn't known yet what may be claimed in order. ``rests_until``: nothing is claimed before, on the loop's clock.
+    ``order``, ``runs``: of an ordered trigger, which it stays until the lane goes; ``ordered``: whether new events go by it.
+    ``unsure``: it isn't known yet what may be claimed in order. ``rests_until``: nothing is claimed before, on the loop's clock.
     """
 
     def __init__(

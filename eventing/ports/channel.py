@@ -27,12 +27,14 @@ class Capabilities:
     """What a backend can do; the conformance suite and the table in the docs are driven by it.
 
     ``durable``: survives `kill -9` and a reopening. ``shared``: several processes may open it at once.
-    ``ordered``: positions of one broker are read in the order they were stored.
+    ``ordered``: positions of one broker are read in the order they were stored. ``runs``: a claim leases several entries of one
+    ordering key, where it is asked for them.
     """
 
     durable: bool
     shared: bool
     ordered: bool
+    runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

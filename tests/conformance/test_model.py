@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Machine(RuleBasedStateMachine):
         self.path = Path(self.folder.name)
         self.clock = FakeClock()
         self.fail_at = self.failed_at = ""
+        self.until: dict[str, float] = {}
         self.run(self._start())
 
     def run(self, step: Coroutine[Any, Any, Any]) -> Any:
@@ -185,15 +186,16 @@ class Machine(RuleBasedStateMachine):
         self.run(self._settle(settlement, settlement))
 
     @precondition(lambda self: self.run(self.model.backlog.states("a")))
-    @rule(data=st.data(), limit=st.integers(1, 4))
-    def claim(self, data: st.DataObject, limit: int) -> None:
+    @rule(data=st.data(), limit=st.integers(1, 4), total=st.integers(0, 9), lasts=st.sampled_from([15.0, 30.0, 1e6]))
+    def claim(self, data: st.DataObject, limit: int, total: int, lasts: float) -> None:
         states = sorted((state.trigger, state.lane) for state in self.run(self.model.backlog.states("a")))
         trigger, lane = data.draw(st.sampled_from(states))
 
         async def step() -> None:
-            until = self.clock() + 1e6
-            expected = await self.model.backlog.claim("a", trigger, lane, limit, 1 << 30, until)
-            got = await self.real.backlog.claim("a", trigger, lane, limit, 1 << 30, until)
+            until = self.clock() + lasts
+            expected = await self.model.backlog.claim("a", trigger, lane, limit, 1 << 30, until, total)
+            got = await self.real.backlog.claim("a", trigger, lane, limit, 1 << 30, until, total)
+            self._check_lines(trigger, lane, got.entries)
             assert got.next_due == expected.next_due
             for mine, theirs in zip(got.entries, expected.entries, strict=True):
                 assert (mine.key, mine.due, mine.attempts, mine.ordering_key, mine.failure, mine.origin) == (
@@ -202,6 +204,35 @@ class Machine(RuleBasedStateMachine):
                 assert (mine.record.position, mine.record.event) == (theirs.record.position, theirs.record.event)
                 assert mine.record.event.data == theirs.record.event.data
                 self.held.append((theirs, mine))
+                self.until[mine.lease.token] = until
+
+        self.run(step())
+
+    def _check_lines(self, trigger: str, lane: Lane, entries: Sequence[Entry]) -> None:
+        """Of one key all that is leased was leased in one claim, in order."""
+        claimed = {entry.ordering_key for entry in entries} - {None}
+        for _, other in self.held:
+            if other.ordering_key in claimed and (other.key.trigger, other.key.lane) == (trigger, lane):
+                assert self.until[other.lease.token] <= self.clock()
+        for key in claimed:
+            positions = [entry.key.position for entry in entries if entry.ordering_key == key]
+            assert positions == sorted(positions)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), lasts=st.sampled_from([5.0, 25.0]))
+    def extend(self, data: st.DataObject, lasts: float) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.held), unique_by=lambda pair: pair[0].key, min_size=1, max_size=4))
+
+        async def step() -> None:
+            until = self.clock() + lasts
+            lost = []
+            for channel, which in ((self.model, 0), (self.real, 1)):
+                held = [(pair[which].key, pair[which].lease.token) for pair in chosen]
+                lost.append(await channel.backlog.extend("a", held, until))
+            assert lost[0] == lost[1]
+            for _, mine in chosen:
+                if mine.key not in lost[0]:
+                    self.until[mine.lease.token] = until
 
         self.run(step())
 
@@ -251,6 +282,7 @@ class Machine(RuleBasedStateMachine):
         states = self.run(self.model.backlog.states("a"))
         if sum(s.entries for s in states if s.trigger == trigger) <= 3:
             self.run(step())
+            self.held = [pair for pair in self.held if pair[0].key.trigger != trigger]
 
     @rule()
     def time_passes(self) -> None:

@@ -29,7 +29,7 @@ class MemoryChannel:
     """See `eventing.ports.channel.Channel`. ``max_bytes``: of all events and dead letters; beyond it appends are refused, while
     settling goes on."""
 
-    capabilities = Capabilities(durable=False, shared=False, ordered=True)
+    capabilities = Capabilities(durable=False, shared=False, ordered=True, runs=True)
 
     def __init__(self, context: ChannelContext, max_bytes: int, retention: float) -> None:
         self._context, self._max_bytes, self._retention = context, max_bytes, retention

@@ -44,7 +44,7 @@ MIN_SQLITE = (3, 35, 0)
 class SqliteChannel:
     """See `eventing.ports.channel.Channel`."""
 
-    capabilities = Capabilities(durable=True, shared=False, ordered=True)
+    capabilities = Capabilities(durable=True, shared=False, ordered=True, runs=True)
 
     def __init__(self, settings: Settings, context: ChannelContext) -> None:
         given, settings = settings.path, replace(settings, path=resolve(settings.path))

@@ -17,6 +17,7 @@ from eventing.testing.channels.lifecycle import LifecycleTests
 from eventing.testing.channels.log import LogTests
 from eventing.testing.channels.order import OrderTests
 from eventing.testing.channels.retention import RetentionTests
+from eventing.testing.channels.runs import RunTests
 from eventing.testing.channels.settle import SettleTests
 
 
@@ -26,6 +27,7 @@ class ChannelSuite(
     SettleTests,
     BacklogTests,
     OrderTests,
+    RunTests,
     DeadLetterTests,
     RetentionTests,
     DocumentTests,
