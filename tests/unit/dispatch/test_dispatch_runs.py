@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from dispatch_rig import Rig, Subscriber, Troubled, event, eventually, rig, subscribers, troubled
-from order_support import FOR_EVER, OneAtATime, by_key, keyed
+from order_support import OneAtATime, by_key, keyed
 
+from eventing.dispatch import backlog
 from eventing.dispatch.runs import FOLLOWERS
 from eventing.event import Event
 from eventing.policy.delivery import DeliveryPolicy
@@ -332,24 +333,37 @@ async def test_a_result_on_its_way_is_settled_though_its_lease_lapsed_and_is_not
 
 async def test_what_waits_in_runs_is_bounded(tmp_path: Path) -> None:
     async with subscribers(1) as (one,), rig(tmp_path) as engine:
-        gate = asyncio.Event()
-
-        async def answer(received: Event, _times: int) -> Response:
-            if int(received.id) >= 100:
-                await gate.wait()
-            return Response(204)
-
-        one.answer = answer
-        await parked(
-            engine, one, *(keyed(number, f"k{number % 20}") for number in range(2000)), max_in_flight=16, policy=FOR_EVER
-        )
+        gate, asked = halted(one, 10)
+        await parked(engine, one, *some())
         await resume(engine)
-        await one.until(lambda: one.running == 16)
-        assert len(engine.lane("one").held) <= 16 + FOLLOWERS + 100
+        await one.until(asked)
+        runs, now = engine.lane("one").runs, asyncio.get_running_loop().time()
+        assert runs is not None
+        assert runs.room(now, 3) == 3 + FOLLOWERS - (COUNT - 11)
         gate.set()
-        await one.got(2000)
+        await one.got(COUNT)
         await engine.idle()
-    assert by_key(one) == {f"k{k}": list(range(k, 2000, 20)) for k in range(20)}
+        assert runs.room(now, 3) == 3 + FOLLOWERS
+
+
+async def test_a_retry_that_is_due_before_those_behind_it_are_given_back_begins_as_soon_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "REFRESH", 1000.0)  # no wake-up that was lost may go unseen
+    made, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        await parked(engine, one, *some())
+        one.answer = lambda received, times: Response(500 if received.id == "9" and times == 1 else 204)
+        release = made[-1].held["release"] = asyncio.Event()
+        await resume(engine)
+        await eventually(lambda: made[-1].calls["release"] == 1)
+        claims = made[-1].calls["claim"]
+        await eventually(lambda: made[-1].calls["claim"] > claims and not engine.lane("one").claiming)
+        assert one.ids()["9"] == 1
+        release.set()
+        await one.got(COUNT)
+        await engine.idle()
+    assert by_key(one) == {"k": list(range(COUNT))}
 
 
 async def test_a_claim_that_brings_more_than_there_is_room_for_gives_the_rest_back_in_order(tmp_path: Path) -> None:
