@@ -186,13 +186,13 @@ class Machine(RuleBasedStateMachine):
         self.run(self._settle(settlement, settlement))
 
     @precondition(lambda self: self.run(self.model.backlog.states("a")))
-    @rule(data=st.data(), limit=st.integers(1, 4), total=st.integers(0, 9), lasts=st.sampled_from([15.0, 30.0, 1e6]))
+    @rule(data=st.data(), limit=st.integers(1, 4), total=st.integers(0, 9), lasts=st.sampled_from([13.0, 33.0, 1e6]))
     def claim(self, data: st.DataObject, limit: int, total: int, lasts: float) -> None:
         states = sorted((state.trigger, state.lane) for state in self.run(self.model.backlog.states("a")))
         trigger, lane = data.draw(st.sampled_from(states))
 
         async def step() -> None:
-            until = self.clock() + lasts
+            until = self._now() + lasts
             expected = await self.model.backlog.claim("a", trigger, lane, limit, 1 << 30, until, total)
             got = await self.real.backlog.claim("a", trigger, lane, limit, 1 << 30, until, total)
             self._check_lines(trigger, lane, got.entries)
@@ -208,23 +208,27 @@ class Machine(RuleBasedStateMachine):
 
         self.run(step())
 
+    def _now(self) -> float:
+        """On the channels' clock, which a clock set back doesn't set back."""
+        return max(self.model.now(), self.real.now())
+
     def _check_lines(self, trigger: str, lane: Lane, entries: Sequence[Entry]) -> None:
         """Of one key all that is leased was leased in one claim, in order."""
         claimed = {entry.ordering_key for entry in entries} - {None}
         for _, other in self.held:
             if other.ordering_key in claimed and (other.key.trigger, other.key.lane) == (trigger, lane):
-                assert self.until[other.lease.token] <= self.clock()
+                assert self.until[other.lease.token] <= self._now()
         for key in claimed:
             positions = [entry.key.position for entry in entries if entry.ordering_key == key]
             assert positions == sorted(positions)
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), lasts=st.sampled_from([5.0, 25.0]))
+    @rule(data=st.data(), lasts=st.sampled_from([7.0, 27.0]))
     def extend(self, data: st.DataObject, lasts: float) -> None:
         chosen = data.draw(st.lists(st.sampled_from(self.held), unique_by=lambda pair: pair[0].key, min_size=1, max_size=4))
 
         async def step() -> None:
-            until = self.clock() + lasts
+            until = self._now() + lasts
             lost = []
             for channel, which in ((self.model, 0), (self.real, 1)):
                 held = [(pair[which].key, pair[which].lease.token) for pair in chosen]
