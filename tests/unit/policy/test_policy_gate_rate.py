@@ -96,3 +96,23 @@ def test_a_rate_that_is_taken_away_or_stays_as_it_is() -> None:
     assert gate.allowed(100.0) == 0, "no new burst with every update"
     gate.limit(None, 100.0)
     assert (gate.allowed(100.0), gate.reason(100.0)) == (63, None)
+
+
+def test_what_is_had_ready_to_start_in_turn_is_bounded_by_the_rate_and_not_by_slots() -> None:
+    assert Gate(2, breaker=False).in_turn(0.0, 9) == 9
+    gate = rated(4.0, 2)
+    assert gate.in_turn(100.0, 9) == 4
+    assert gate.in_turn(100.0, 3) == 3
+    assert gate.start(100.0)
+    assert gate.in_turn(100.0, 9) == 3
+
+
+def test_nothing_is_had_ready_for_a_gate_that_is_not_all_open() -> None:
+    gate = Gate(breaker=True)
+    gate.hold(5.0)
+    assert (gate.in_turn(4.0, 9), gate.in_turn(5.0, 9)) == (0, 9)
+    gate.pause()
+    assert gate.in_turn(9.0, 9) == 0
+    gate.resume()
+    assert gate.allowed(9.0) == 1
+    assert gate.in_turn(9.0, 9) == 0, "half open"
