@@ -20,8 +20,8 @@ from eventing.ports.channel import ChannelContext
 from eventing.ports.records import EntryKey, EntryResult, Lane, NewEntry, NewRecord, Settlement
 from eventing.testing.channels.harness import event, take
 from eventing.testing.clock import FakeClock
-from eventing_channels.sqlite.backlog import _Claim
 from eventing_channels.sqlite.channel import SqliteChannel
+from eventing_channels.sqlite.claims import ClaimJob
 from eventing_channels.sqlite.detail import decode_detail, decode_failures
 from eventing_channels.sqlite.settings import Settings
 
@@ -202,7 +202,7 @@ async def test_a_claim_cancelled_at_the_last_moment_is_given_back(tmp_path: Path
             with monkeypatch.context() as patch:
                 if at_the_last_moment:
                     # Runs before the task that waits for the outcome, and after the outcome is set.
-                    patch.setattr(_Claim, "committed", lambda _job, task=claiming: loop.call_soon(task.cancel))
+                    patch.setattr(ClaimJob, "committed", lambda _job, task=claiming: loop.call_soon(task.cancel))
                 else:
                     await asyncio.sleep(0)
                     claiming.cancel()
