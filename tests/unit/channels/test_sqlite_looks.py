@@ -14,8 +14,9 @@ from eventing.ports.backlog import Claim
 from eventing.ports.channel import ChannelContext
 from eventing.ports.records import Lane
 from eventing_channels.sqlite import writer as writer_module
-from eventing_channels.sqlite.backlog import _Claim, _States
+from eventing_channels.sqlite.backlog import _States
 from eventing_channels.sqlite.channel import SqliteChannel
+from eventing_channels.sqlite.claims import ClaimJob
 from eventing_channels.sqlite.settings import Settings
 from eventing_channels.sqlite.transaction import Transaction
 from tests.support.storing import stored_at_last
@@ -30,7 +31,7 @@ async def test_who_asked_while_the_disk_fails_is_told_before_the_file_is_opened_
         await channel.ensure_broker("a")
         calls = iter(range(3))
 
-        def looks(job: _Claim, tx: Transaction) -> object:
+        def looks(job: ClaimJob, tx: Transaction) -> object:
             if next(calls) == 1:
                 error = sqlite3.OperationalError("disk I/O error")
                 error.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -43,8 +44,8 @@ async def test_who_asked_while_the_disk_fails_is_told_before_the_file_is_opened_
             away.wait(30)
             return open_writer(*_arguments, **_options)  # type: ignore[arg-type]
 
-        run, open_writer = _Claim.run, writer_module.open_writer
-        monkeypatch.setattr(_Claim, "run", looks)
+        run, open_writer = ClaimJob.run, writer_module.open_writer
+        monkeypatch.setattr(ClaimJob, "run", looks)
         monkeypatch.setattr(writer_module, "open_writer", gone)
         stuck, go_on = threading.Event(), threading.Event()
         monkeypatch.setattr(_States, "run", lambda _job, _tx: (stuck.set(), go_on.wait(30), ([], None))[2])
