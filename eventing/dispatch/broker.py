@@ -113,9 +113,9 @@ class BrokerDispatcher:
             del self._lanes[key]
             self._retire(key, lane)
         if gone:
-            lanes = set(gone.values())
-            for flight in [flight for flight in self._in_order if flight.pending]:
-                self._hand_over(flight, only=lanes)
+            for flight in list(self._in_order):
+                if flight.pending:  # not ended yet, also not along with one before it that has the same ordering key
+                    self._hand_over(flight, only=gone.values())
         for plan in plans.values():
             for kind in Lane:
                 known = self._lanes.get((plan.uid, kind))

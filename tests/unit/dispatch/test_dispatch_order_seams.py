@@ -171,6 +171,26 @@ async def test_a_trigger_that_goes_and_comes_back_knows_what_is_on_its_way_into_
     assert by_key(one)["k"] == [0, 1, 2]
 
 
+async def test_a_trigger_that_goes_takes_along_all_that_waits_behind_its_keys_once(tmp_path: Path) -> None:
+    async with subscribers(1) as (one,), rig(tmp_path, hand_over_after=1000.0) as engine:
+        gate = asyncio.Event()
+        one.answer = once_set(gate)
+        engine.trigger("one", one.url, ordered=True)
+        await engine.start()
+        await engine.append(*(keyed(number, "k") for number in range(5)))
+        await one.got(1)
+        await eventually(lambda: engine.window() == 5)
+        plan = engine.triggers.pop("one")
+        await engine.apply()
+        await eventually(lambda: engine.window() == 0)
+        gate.set()
+        engine.triggers["one"] = plan
+        await engine.apply()
+        await one.got(5)
+        await engine.idle()
+    assert by_key(one) == {"k": [0, 1, 2, 3, 4]}
+
+
 async def test_order_asked_for_later_holds_for_what_is_read_from_then_on_and_can_be_taken_away(tmp_path: Path) -> None:
     broken = True
     async with subscribers(1) as (one,), rig(tmp_path) as engine:
