@@ -120,6 +120,11 @@ async def test_a_broker_that_feeds_itself_ends_under_whatever_name(host: str, ma
         assert "the hop count ran out" in engine.stderr()
         return
     assert page.total("eventing_events_refused_total", reason="hop_limit") == 1
+
+    async def stored() -> bool:  # it is counted as soon as it is on its way there
+        return bool((await listed(engine, "t"))["items"])
+
+    await eventually(stored, 30, "the letter to be stored")
     [letter] = (await listed(engine, "t"))["items"]
     assert letter["why"] == "refused"
     assert "255 brokers" in (await engine.post({**binary("x"), "eventing-engine-hops": "0"})).text
@@ -143,6 +148,11 @@ async def test_a_dead_letter_sink_that_is_the_own_broker_loses_nothing(
     page = await engine.metrics()
     assert page.trigger("dropped_total", "t") == 0
     assert page.trigger("delivery_failures_total", "t", reason="hop_limit") == 1
+
+    async def stored() -> bool:  # it is counted as soon as it is on its way there
+        return bool((await listed(engine, "t"))["items"])
+
+    await eventually(stored, 30, "the letter to be stored")
     [letter] = (await listed(engine, "t"))["items"]
     assert letter["id"] == "e"
     assert ["circle" in error["reason"] for error in letter["errors"]] == [False, True]
