@@ -44,7 +44,8 @@ class Bench:
         return dict(json.loads(self.json.read_text()))
 
     def engines(self) -> list[int]:
-        """Processes of the engine that it started, by what stands in their command lines."""
+        """Processes of the engine that it started, by what stands in their command lines. One that is just being started still
+        shows the benchmark's own."""
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) != self.process.pid:
@@ -52,7 +53,7 @@ class Bench:
                     line = Path(f"/proc/{name}/cmdline").read_bytes()
                 except OSError:
                     continue
-                if str(self.data).encode() in line:
+                if str(self.data).encode() in line and b"\0serve\0" in line:
                     found.append(int(name))
         return found
 

@@ -20,6 +20,8 @@ from eventing.http.limits import ClientLimits
 from eventing.ports.http import Request, Response
 from tests.support.certificates import NAME, issue, trusting
 
+STANDARD_FILES = 3  # in, out and error: always open
+
 LAST = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -67,12 +69,12 @@ async def write_until_refused(writer: asyncio.StreamWriter) -> None:
 
 @contextmanager
 def no_files() -> Iterator[None]:
-    """Whatever is opened within fails with EMFILE."""
+    """Whatever is opened within fails with EMFILE, also after something that was left behind is closed in the meantime."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.open(os.devnull, os.O_RDONLY)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_FILES, hard))
     try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open(os.devnull, os.O_RDONLY)
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
