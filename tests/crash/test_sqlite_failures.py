@@ -32,6 +32,7 @@ from eventing.testing.channels.harness import event, take
 from eventing_channels.sqlite import open_channel
 from eventing_channels.sqlite.channel import SqliteChannel
 from eventing_channels.sqlite.settings import Settings
+from eventing_channels.sqlite.transaction import Transaction
 from tests.support.disks import MIB, fill, mounted, room
 from tests.support.storing import stored_at_last
 
@@ -223,6 +224,25 @@ async def test_after_an_io_error_nothing_is_repeated_and_it_goes_on(tmp_path: Pa
         ids = [r.event.id for r in await waiting]
         assert ids == (["sure"] if step == "append.written" else ["unsure", "sure"]), "in order, without a gap, none twice"
         assert channel.health().ready
+
+
+async def test_what_fails_after_an_append_without_a_commit_of_its_own_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The single statement is stored when it ends: positions given back then would be used twice, and nothing fits any more."""
+    async with opened(Settings(tmp_path / "e.db", min_free=0, ballast=0)) as channel:
+        await channel.append("a", [NewRecord(event("noted"))])
+        reader = await channel.reader("a")
+
+        def fails(_transaction: Transaction) -> None:
+            monkeypatch.undo()
+            raise RuntimeError
+
+        monkeypatch.setattr(Transaction, "leave_uncounted", fails)
+        with pytest.raises(ChannelUnavailable, match="unknown"):
+            await channel.append("a", [NewRecord(event("unsure"))])
+        await stored_at_last(channel, "sure", ChannelUnavailable)
+        assert [r.event.id for r in await take(reader, 3)] == ["noted", "unsure", "sure"]
 
 
 async def test_one_bad_request_does_not_fail_its_neighbours(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def is_one_statement(jobs: Sequence[Job], books: Books) -> bool:
 def append_alone(tx: Transaction, jobs: Sequence[Job]) -> None:
     """Run what `is_one_statement`; it is committed then."""
     tx.fault("append.begin")
+    tx.alone()
     tx.fault("append.written")  # the last step at which nothing of it is stored, as before a COMMIT
     append_all(tx, [job for job in jobs if isinstance(job, Append)])
     tx.leave_uncounted()

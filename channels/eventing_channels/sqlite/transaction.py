@@ -25,7 +25,7 @@ class Transaction:
     """``published``: the events that entered each broker's log, in order, for readers that have caught up. ``fronts``: by number
     of the lane, the earliest due time of entries that came to the front of their line."""
 
-    __slots__ = ("_undo", "books", "connection", "fault", "fronts", "log", "now", "published", "touched")
+    __slots__ = ("_changes", "_undo", "books", "connection", "fault", "fronts", "log", "now", "published", "touched")
 
     def __init__(
         self,
@@ -40,6 +40,16 @@ class Transaction:
         self.touched: dict[str, BrokerBook] = {}
         self.fronts: dict[int, float] = {}
         self._undo: list[Callable[[], object]] = []
+        self._changes: int | None = None
+
+    def alone(self) -> None:
+        """It becomes a single statement without BEGIN and COMMIT, which is stored as soon as it ends."""
+        self._changes = self.connection.total_changes
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the statement that runs `alone` came to its end: whatever fails from then on takes nothing back in the file."""
+        return self._changes is not None and self.connection.total_changes != self._changes
 
     def execute(self, sql: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
         return self.connection.execute(sql, tuple(parameters))

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from eventing.errors import ChannelClosed, ChannelCorrupt, ChannelError, ChannelFull, ChannelUnavailable
 from eventing.ports.channel import ChannelContext
-from eventing.ports.records import Record
 from eventing_channels.clock import Clock
 from eventing_channels.sqlite import books as books_module
 from eventing_channels.sqlite import database, failures, leases
@@ -21,6 +20,7 @@ from eventing_channels.sqlite.failures import Kind
 from eventing_channels.sqlite.jobs import Job, JobQueue, end_future
 from eventing_channels.sqlite.log import Append, append_all, append_alone, is_one_statement
 from eventing_channels.sqlite.opening import open_writer
+from eventing_channels.sqlite.outcomes import Outcomes, Published
 from eventing_channels.sqlite.ownership import Ownership
 from eventing_channels.sqlite.settings import Settings
 from eventing_channels.sqlite.settle import Settle
@@ -31,13 +31,11 @@ from eventing_channels.sqlite.transaction import Refusal, Transaction
 from eventing_channels.sqlite.upkeep import Upkeep
 from eventing_channels.sqlite.wal import WriteAheadLog
 
-Published = Mapping[str, Sequence[Record]]
-
 
 class Writer:
-    """``publish``: on the event loop, after each commit and before its futures, the events by broker. ``resync``: on the event
-    loop, after the file was opened again, each broker's last position. ``lost``: on the event loop, why the file was given up.
-    `start` to `stop` belong to the event loop, all below them to the thread."""
+    """``publish``: see `Outcomes`. ``resync``: on the event loop, after the file was opened again, each broker's last position.
+    ``lost``: on the event loop, why the file was given up. `start` to `stop` belong to the event loop, all below them to the
+    thread."""
 
     def __init__(
         self,
@@ -50,15 +48,15 @@ class Writer:
     ) -> None:
         self._ownership, self._lost = ownership, lost
         self._settings, self._context = settings, context
-        self._publish, self._resync = publish, resync
+        self._resync = resync
         self._space = Space(settings.path, settings.min_free, settings.ballast)
         self._wal = WriteAheadLog(settings.checkpoint_bytes, settings.wal_limit)
         self.status = Status(settings.path, self._space, self._wal)
         self.queue = JobQueue(settings.queue_bytes)
-        self._loop = asyncio.get_running_loop()
+        self._outcomes = Outcomes(publish, self.queue)
         self._thread = threading.Thread(target=self._run, name="eventing-sqlite-writer", daemon=True)
-        self._started: asyncio.Future[None] = self._loop.create_future()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection: sqlite3.Connection | None = None
         self._file_id = ""
 
@@ -91,27 +89,20 @@ class Writer:
             raise ChannelUnavailable(f"{self._settings.path}: the disk doesn't answer, the file isn't closed") from None
         self._thread.join(timeout)
 
-    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback, *arguments)
-        except RuntimeError:
-            # The event loop was closed without closing the channel: nobody waits any more.
-            self.queue.close()
-
     def _run(self) -> None:
         try:
             self._open_first()
         except BaseException as error:  # noqa: BLE001 (handed to the one who waits)
             self._close_connection()
-            self._tell(end_future, self._started, failures.translate(error, self._settings.path), self._ended)
+            self._outcomes.tell(end_future, self._started, failures.translate(error, self._settings.path), self._ended)
             return
-        self._tell(end_future, self._started)
+        self._outcomes.tell(end_future, self._started)
         try:
             self._serve()
         finally:
-            self._refuse(self.queue.take_all(), ChannelClosed("the channel is closed"))
+            self._outcomes.refuse(self.queue.take_all(), ChannelClosed("the channel is closed"))
             self._close_connection()
-            self._tell(end_future, self._ended)
+            self._outcomes.tell(end_future, self._ended)
 
     def _open_first(self) -> None:
         database.inspect(self._settings.path)
@@ -135,7 +126,7 @@ class Writer:
                 self._process(batch)
                 self._keep_up(idle=not batch)
             except Exception as error:  # noqa: BLE001 (an unforeseen fault must neither end the thread nor leave anyone waiting)
-                self._refuse(
+                self._outcomes.refuse(
                     [job for job in batch if not job.handed_back], ChannelUnavailable("an unforeseen fault; nothing is known")
                 )
                 self._context.log("SQLite writer failed", {"error": failures.name(error)})
@@ -143,7 +134,7 @@ class Writer:
 
     def _process(self, batch: Sequence[Job]) -> None:
         if self._connection is None:
-            self._refuse(batch, self.status.unusable() or ChannelClosed("the channel is closed"))
+            self._outcomes.refuse(batch, self.status.unusable() or ChannelClosed("the channel is closed"))
             return
         if writing := [job for job in batch if job.writes]:
             self._attempt(writing)
@@ -153,8 +144,8 @@ class Writer:
             fault = self._look(self._connection, looking[looked])
             looked += 1
         # The file may be away for long: nobody of this batch waits for that.
-        self._hand_back(looking[:looked], {})
-        self._refuse(looking[looked:], self.status.unusable() or ChannelUnavailable("the file is opened again"))
+        self._outcomes.hand_back(looking[:looked])
+        self._outcomes.refuse(looking[looked:], self.status.unusable() or ChannelUnavailable("the file is opened again"))
         if fault is not None:
             self._recover(fault)
 
@@ -197,6 +188,7 @@ class Writer:
             passed(tx.fault, "append.committed", jobs, Append)
             passed(tx.fault, "settle.committed", jobs, Settle)
         except BaseException as error:  # noqa: BLE001 (each kind has its rule)
+            committed = committed or tx.is_stored
             self._roll_back(connection, tx)
             for job in jobs:
                 job.outcome, job.error = None, None
@@ -210,7 +202,7 @@ class Writer:
         tx.forget()
         self._wal.wrote(sum(job.size for job in jobs), len(jobs))
         self._upkeep.wrote()
-        self._hand_back(jobs, tx.published)
+        self._outcomes.hand_back(jobs, tx.published)
 
     def _run_jobs(self, tx: Transaction, jobs: Sequence[Job]) -> None:
         appends = [job for job in jobs if isinstance(job, Append)]
@@ -239,16 +231,16 @@ class Writer:
         kind = Kind.IO if unknown else failures.classify(error)
         path = self._settings.path
         if self._connection is None:
-            self._refuse(jobs, self.status.unusable() or ChannelUnavailable(f"{path} can't be used"))
+            self._outcomes.refuse(jobs, self.status.unusable() or ChannelUnavailable(f"{path} can't be used"))
         elif kind is Kind.FULL:
             self._full(jobs, error, reserve=reserve)
         elif kind is Kind.CORRUPT:
             self._break(error)
-            self._refuse(jobs, failures.corrupt(path, failures.name(error)))
+            self._outcomes.refuse(jobs, failures.corrupt(path, failures.name(error)))
         elif kind is Kind.BUSY:
-            self._refuse(jobs, ChannelUnavailable(f"{path} is locked by another program"))
+            self._outcomes.refuse(jobs, ChannelUnavailable(f"{path} is locked by another program"))
         elif kind is Kind.IO:
-            self._refuse(
+            self._outcomes.refuse(
                 jobs, ChannelUnavailable(f"{path}: the disk failed, what was stored is unknown ({failures.name(error)})")
             )
             self._recover(error)
@@ -256,12 +248,12 @@ class Writer:
             # One of them is at fault, and must not fail its neighbours.
             for job in jobs:
                 if self._connection is None:
-                    self._refuse([job], self.status.unusable() or ChannelUnavailable(f"{path} can't be used"))
+                    self._outcomes.refuse([job], self.status.unusable() or ChannelUnavailable(f"{path} can't be used"))
                 else:
                     self._attempt([job], reserve=reserve)
         elif jobs:
             jobs[0].error = failures.translate(error, path)
-            self._hand_back(jobs, {})
+            self._outcomes.hand_back(jobs)
         else:
             self._context.log("SQLite upkeep failed", {"error": failures.name(error)})
             self._upkeep.rest(5.0)
@@ -270,7 +262,7 @@ class Writer:
         self._space.full()
         self._upkeep.rest(1.0)
         refused = [job for job in jobs if job.is_append or reserve]
-        self._refuse(refused, ChannelFull(f"{self._settings.path}: no room left on the disk ({failures.name(error)})"))
+        self._outcomes.refuse(refused, ChannelFull(f"{self._settings.path}: no room left on the disk ({failures.name(error)})"))
         rest = [job for job in jobs if not job.is_append and not reserve]
         if not rest:
             return
@@ -312,11 +304,11 @@ class Writer:
         """The path doesn't lead to the file that is open (see `Ownership.lost`): wait for it, or end."""
         if isinstance(error, ChannelUnavailable):
             self.status.trouble = str(error)
-            self._refuse(jobs, error)
+            self._outcomes.refuse(jobs, error)
             self._recover(error)
             return
         self.status.broken = error
-        self._refuse(jobs, error)
+        self._outcomes.refuse(jobs, error)
         self._context.log("the SQLite file is lost", {"error": str(error)})
         if self._connection is not None and self._ownership.held:
             # A log that was removed still holds what was accepted, and only as long as it is open.
@@ -325,7 +317,7 @@ class Writer:
             except sqlite3.Error as failure:
                 self._context.log("the write-ahead log can't be moved into the file", {"error": failures.name(failure)})
         self._close_connection()
-        self._tell(self._lost, error)
+        self._outcomes.tell(self._lost, error)
 
     def _break(self, error: BaseException) -> None:
         """The file is damaged: stop using it, keep it."""
@@ -366,11 +358,11 @@ class Writer:
                     self._break(failure)
                     return
                 self.status.trouble = str(lost or f"{path} can't be opened again ({failures.name(failure)})")
-                self._refuse(self.queue.take_all(), ChannelUnavailable(self.status.trouble))
+                self._outcomes.refuse(self.queue.take_all(), ChannelUnavailable(self.status.trouble))
                 if self.queue.pause(delay):
                     return
                 delay = min(delay * 2, 5.0)
-        self._tell(self._resync, {uid: broker.last for uid, broker in self.books.brokers.items()})
+        self._outcomes.tell(self._resync, {uid: broker.last for uid, broker in self.books.brokers.items()})
         self.status.trouble = ""
         self._context.log("SQLite file opened again", {})
 
@@ -382,19 +374,3 @@ class Writer:
                 connection.close()
         except sqlite3.Error as error:
             self._context.log("SQLite file didn't close", {"error": failures.name(error)})
-
-    def _refuse(self, jobs: Sequence[Job], error: ChannelError) -> None:
-        for job in jobs:
-            job.error = type(error)(str(error))
-        self._hand_back(jobs, {})
-
-    def _hand_back(self, jobs: Sequence[Job], published: Published) -> None:
-        if jobs or published:
-            for job in jobs:
-                job.handed_back = True
-            self._tell(self._finish, jobs, published)
-
-    def _finish(self, jobs: Sequence[Job], published: Published) -> None:
-        self._publish(published)
-        for job in jobs:
-            job.finish()
