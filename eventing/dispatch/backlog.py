@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 
 from eventing.dispatch.deliver import MARGIN
+from eventing.dispatch.giving_back import give_back
 from eventing.dispatch.lane import DeliveryLane
-from eventing.dispatch.sender import Encoded
-from eventing.dispatch.work import Work
+from eventing.dispatch.runs import goes_on, queued
 from eventing.errors import ChannelUnavailable
 from eventing.ports.backlog import Claim
 from eventing.ports.channel import Channel
@@ -202,7 +202,7 @@ class BacklogWorker:
                 allowed,
                 lane.room(CLAIM_BYTES),
                 self._channel.now() + lane.plan.policy.timeout + MARGIN,
-                *(() if lane.runs is None else (lane.runs.room(self._monotonic(), allowed),)),
+                0 if lane.runs is None else lane.runs.room(self._monotonic(), allowed),
             )
         except ChannelUnavailable as error:
             trouble = error
@@ -219,39 +219,21 @@ class BacklogWorker:
         lane.behind = claim.next_due is not None and claim.next_due <= self._channel.now()
         await self._queue(lane, claim)
 
-    @staticmethod
-    def _take(lane: DeliveryLane, entries: Sequence[Entry], refused: list[Entry]) -> None:
-        for entry in entries:
-            held = lane.held.get(entry.key)
-            if held is not None:
-                # Its lease lapsed while it waits or runs here (the clock leapt): it goes on under the new one.
-                held.token, held.until = entry.lease.token, entry.lease.until
-                continue
-            record = entry.record
-            work = Work.claimed(lane, entry, Encoded(record.event, record.headers))
-            if lane.removed or lane.stopped or not lane.claimed(work):
-                refused.append(entry)
-
     async def _queue(self, lane: DeliveryLane, claim: Claim) -> None:
-        refused: list[Entry] = []
-        if lane.runs is not None and not (lane.removed or lane.stopped):
+        refused: Sequence[Entry]
+        if lane.removed or lane.stopped:
+            refused = [entry for entry in claim.entries if not goes_on(lane, entry)]
+        elif lane.runs is not None:
             refused = lane.runs.take(claim.entries)
         else:
-            self._take(lane, claim.entries, refused)
+            refused = [entry for entry in claim.entries if not queued(lane, entry)]
         if not refused:
             self.stir(lane)
             return
         # Others hold the memory: they give it back within their time-outs.
         due = min(entry.due for entry in refused)
-        try:
-            await self._channel.backlog.release(self._broker, [(entry.key, entry.lease.token) for entry in refused])
-        except ChannelUnavailable as error:
-            self._log.warning(
-                "claimed entries could not be given back, they wait for their leases to lapse",
-                broker=self._name,
-                trigger=lane.metrics.name,
-                reason=str(error),
-            )
+        held = [(entry.key, entry.lease.token) for entry in refused]
+        if not await give_back(self._channel, self._broker, held, self._log, broker=self._name, trigger=lane.metrics.name):
             return
         lane.next_due = due if lane.next_due is None else min(due, lane.next_due)
         lane.behind = True

@@ -13,6 +13,7 @@ from eventing.dispatch.backlog import BacklogWorker
 from eventing.dispatch.crowd import Crowd
 from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.deliver import MARGIN, Deliverer
+from eventing.dispatch.giving_back import give_back
 from eventing.dispatch.lane import DEFAULT_SLOTS, DeliveryLane, has_breaker
 from eventing.dispatch.opening import FIRST_PAUSE, LONGEST_PAUSE, open_reader
 from eventing.dispatch.ordering import Orderer
@@ -113,9 +114,10 @@ class BrokerDispatcher:
             del self._lanes[key]
             self._retire(key, lane)
         if gone:
+            lanes = set(gone.values())
             for flight in list(self._in_order):
                 if flight.pending:  # not ended yet, also not along with one before it that has the same ordering key
-                    self._hand_over(flight, only=gone.values())
+                    self._hand_over(flight, only=lanes)
         for plan in plans.values():
             for kind in Lane:
                 known = self._lanes.get((plan.uid, kind))
@@ -129,7 +131,10 @@ class BrokerDispatcher:
                 lane.gate.configure(plan.max_in_flight or DEFAULT_SLOTS, breaker=has_breaker(plan, kind))
                 # Dead letters go elsewhere: what the subscriber can bear says nothing of their sink.
                 lane.gate.limit(plan.rate if kind is Lane.SUBSCRIBER else None, self._loop.time())
-                (lane.gate.pause if plan.paused and kind is Lane.SUBSCRIBER else lane.gate.resume)()
+                if plan.paused and kind is Lane.SUBSCRIBER:
+                    lane.gate.pause()
+                else:
+                    lane.gate.resume()
                 lane.metrics.ready()
                 self._backlog.stir(lane)
         self._index = FilterIndex((self._lanes[uid, Lane.SUBSCRIBER], plan.filter) for uid, plan in plans.items())
@@ -153,16 +158,7 @@ class BrokerDispatcher:
 
     async def _release(self, waiting: Iterable[Work]) -> None:
         held = [(work.key, work.token) for work in waiting if work.token is not None]
-        if not held:
-            return
-        try:
-            await self._channel.backlog.release(self.plan.uid, held)
-        except ChannelUnavailable as error:
-            self._log.warning(
-                "claimed entries could not be given back, they wait for their leases to lapse",
-                broker=self._name,
-                reason=str(error),
-            )
+        await give_back(self._channel, self.plan.uid, held, self._log, broker=self._name)
 
     def _new_lane(self, plan: TriggerPlan, kind: Lane) -> DeliveryLane:
         metrics = self._metrics.trigger(plan.uid, f"{plan.namespace}/{plan.name}", self._broker_metrics)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eventing.bindings.dead_letter import with_error
 from eventing.dispatch.dead_letters import DeadLetterCount
 from eventing.dispatch.lane import DeliveryLane
-from eventing.dispatch.runs import extend, give_back
+from eventing.dispatch.runs import cut_off, extend
 from eventing.dispatch.sender import Attempt, Encoded, Sender
 from eventing.dispatch.settler import Result, Settler
 from eventing.dispatch.under_way import UnderWay
@@ -88,7 +88,7 @@ class Deliverer:
             lane.ended(work)
             return
         event = work.record.event
-        if event.get("expirytime") is not None and expired(event, self._wall()):
+        if expired(event, self._wall()):
             lane.gate.abandoned()
             lane.metrics.expired += 1
             self._end(work, NOTHING)
@@ -133,6 +133,7 @@ class Deliverer:
             under_way.cancel()
             under_way.work.lane.gate.abandoned()
             under_way.work.lane.cut_off(under_way.work)
+        self._tell_quiet()
 
     def ended(self, under_way: UnderWay) -> None:
         """One came to its end."""
@@ -140,6 +141,9 @@ class Deliverer:
             return
         self._under_way.discard(under_way)
         under_way.work.lane.ended(under_way.work)
+        self._tell_quiet()
+
+    def _tell_quiet(self) -> None:
         if self._ended is not None and not self._under_way:
             self._ended.set_result(None)
             self._ended = None
@@ -250,7 +254,7 @@ class Deliverer:
 
     def _give_back(self, lane: DeliveryLane, works: Sequence[Work]) -> None:
         if works:
-            self.spawn(give_back(self._channel, self._broker, lane, works, self._log))
+            self.spawn(cut_off(self._channel, self._broker, lane, works, self._log))
 
     def _tell_gate(self, lane: DeliveryLane, attempt: Attempt) -> None:
         now = self._monotonic()

@@ -103,7 +103,7 @@ class BrokerIngress:
         began = time.monotonic()
 
         def stored(future: asyncio.Future[Sequence[Position]]) -> None:
-            error = future.exception() if not future.cancelled() else ChannelError("the write was cancelled")
+            error = future.exception() if not future.cancelled() else ChannelUnavailable("the write was cancelled")
             if error is None:
                 self._metrics.accepted += len(records)
                 self._metrics.observe_append(time.monotonic() - began, len(waiting))

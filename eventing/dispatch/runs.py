@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from eventing.dispatch.giving_back import give_back
 from eventing.dispatch.sender import Encoded
 from eventing.dispatch.work import Work
-from eventing.errors import ChannelUnavailable
 from eventing.ports.channel import Channel
 from eventing.ports.records import Entry, EntryKey
 from eventing.telemetry.logs import Log
@@ -46,23 +46,13 @@ class Runs:
         refused: list[Entry] = []
         for key, group in groupby(entries, lambda entry: entry.ordering_key):
             if key is None:
-                refused += [
-                    entry for entry in group if not (self._holds_on(entry) or self._lane.claimed(_work(self._lane, entry)))
-                ]
+                refused += [entry for entry in group if not queued(self._lane, entry)]
             else:
                 refused += self._line_up(key, list(group))
         return refused
 
-    def _holds_on(self, entry: Entry) -> bool:
-        """Whether the entry is here; then it goes on under its new lease."""
-        held = self._lane.held.get(entry.key)
-        if held is None:
-            return False
-        held.token, held.until = entry.lease.token, entry.lease.until
-        return True
-
     def _line_up(self, key: str, group: list[Entry]) -> list[Entry]:
-        fresh = [entry for entry in group if not self._holds_on(entry)]
+        fresh = [entry for entry in group if not goes_on(self._lane, entry)]
         if len(fresh) < len(group) or key in self._behind:
             return fresh
         run: deque[Work] = deque()
@@ -123,6 +113,20 @@ class Runs:
         return cut
 
 
+def queued(lane: DeliveryLane, entry: Entry) -> bool:
+    """Queue a claimed entry by itself. False: there is no room for its bytes."""
+    return goes_on(lane, entry) or lane.claimed(_work(lane, entry))
+
+
+def goes_on(lane: DeliveryLane, entry: Entry) -> bool:
+    """Whether the entry waits or runs here already, under a lease that had lapsed (the clock leapt): then under its new one."""
+    held = lane.held.get(entry.key)
+    if held is None:
+        return False
+    held.token, held.until = entry.lease.token, entry.lease.until
+    return True
+
+
 def _work(lane: DeliveryLane, entry: Entry) -> Work:
     return Work.claimed(lane, entry, Encoded(entry.record.event, entry.record.headers))
 
@@ -149,15 +153,8 @@ async def extend(channel: Channel, broker: str, work: Work, until: float) -> tup
     return True, runs.cut_behind(work, gone.key)
 
 
-async def give_back(channel: Channel, broker: str, lane: DeliveryLane, works: Sequence[Work], log: Log) -> None:
-    """Release claimed entries, unattempted, and have the lane's backlog looked at again."""
-    try:
-        await channel.backlog.release(broker, [(work.key, work.token) for work in works if work.token is not None])
-    except ChannelUnavailable as error:
-        log.warning(
-            "claimed entries could not be given back, they wait for their leases to lapse",
-            trigger=lane.metrics.name,
-            reason=str(error),
-        )
-        return
-    lane.waits(channel.now())
+async def cut_off(channel: Channel, broker: str, lane: DeliveryLane, works: Sequence[Work], log: Log) -> None:
+    """Give back what was cut off a run, and have the lane's backlog looked at again."""
+    held = [(work.key, work.token) for work in works if work.token is not None]
+    if await give_back(channel, broker, held, log, trigger=lane.metrics.name):
+        lane.waits(channel.now())

@@ -21,6 +21,8 @@ def expiry_of(event: Event) -> float | None:
 
 def expired(event: Event, now: float) -> bool:
     """Whether the event's `expirytime` has come at ``now`` (epoch seconds). Such an event ends as expired, not as dead letter."""
+    if event.get("expirytime") is None:  # as good as always
+        return False
     at = expiry_of(event)
     return at is not None and at <= now
 
