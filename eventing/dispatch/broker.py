@@ -338,6 +338,7 @@ class BrokerDispatcher:
                 self._in_order.popleft()
                 if flight.pending:
                     self._hand_over(flight)
+                    await asyncio.sleep(0)  # one that 1,000 triggers match takes milliseconds, and many may be late at once
             self._flown.clear()
 
     def _hand_over(self, flight: Flight, only: Collection[DeliveryLane] | None = None) -> None:
