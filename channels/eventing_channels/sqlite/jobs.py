@@ -21,6 +21,11 @@ GATHER, COMPANY, ENOUGH = 0.0025, 16, 64
 """Seconds from one commit's begin to the next one's where `COMPANY` events came together: more then share the next. With
 `ENOUGH` events a commit needs no more."""
 
+QUICK, SLOW_SHARE, LONGEST = 0.005, 0.2, 0.01
+"""Where a commit took longer than `QUICK` seconds, that share of what it took more is waited after its end, `LONGEST` at most.
+Those who got an answer by it send their next only then: without a pause they would come just too late each time, half of them
+in one commit and half in the next, and each would wait for two."""
+
 BATCH_JOBS = 1024
 BATCH_BYTES = 8 << 20
 MAX_JOBS = 65_536
@@ -83,7 +88,8 @@ class JobQueue:
         self._condition = threading.Condition(threading.Lock())
         self._urgent = 0
         self._lazy_until = inf
-        self._gather_until = 0.0
+        self._began: float | None = None
+        self._ended = 0.0
         self._idle = False
         self._poked = False
         self._closed = False
@@ -115,10 +121,11 @@ class JobQueue:
     def take(self, timeout: float) -> Sequence[Job]:
         """What waits, at most a batch; empty after ``timeout`` seconds, or at once after `poke` and `close`. By the writer's
         thread alone."""
+        self._ended = time.monotonic()
         with self._condition:
             self._wait(timeout)
-            pause = self._gather_until - time.monotonic()
-            if pause > 0 and self._events < ENOUGH and not self._closed:
+            pause = self._pause()
+            if pause > 0 and not self._closed:
                 self._condition.release()
                 try:
                     time.sleep(pause)
@@ -140,8 +147,16 @@ class JobQueue:
                 batch.append(job)
             self._bytes -= size
             self._events -= events
-            self._gather_until = time.monotonic() + GATHER if events >= COMPANY else 0.0
+            self._began = time.monotonic() if events >= COMPANY else None
             return batch
+
+    def _pause(self) -> float:
+        """Seconds to wait for more events, where the last commit had company."""
+        if self._began is None:
+            return 0.0
+        now = time.monotonic()
+        quick = 0.0 if self._events >= ENOUGH else self._began + GATHER - now
+        return max(quick, self._ended + min(LONGEST, (self._ended - self._began - QUICK) * SLOW_SHARE) - now)
 
     def _wait(self, timeout: float) -> None:
         until = time.monotonic() + timeout
