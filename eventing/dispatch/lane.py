@@ -188,7 +188,7 @@ class DeliveryLane:
     @property
     def lingers(self) -> bool:
         """Whether something of it is under way, though its trigger may be gone."""
-        return self.running > 0 or (self.order is not None and self.order.under_way)
+        return self.running > 0 or bool(self.held) or (self.order is not None and self.order.under_way)
 
     def stop(self) -> list[Work]:
         """Start nothing more; returns what waited. What runs goes on to its end."""

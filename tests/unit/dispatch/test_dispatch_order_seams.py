@@ -227,3 +227,31 @@ async def test_an_event_beyond_the_bound_is_a_dead_letter_and_its_key_goes_on(tm
         await one.got(kept)
         await engine.idle()
     assert by_key(one)["k"] == list(range(kept))
+
+
+async def test_what_was_delivered_and_is_not_settled_is_known_to_a_trigger_that_went_and_came_back(tmp_path: Path) -> None:
+    """Its leases lapsed meanwhile (the clock leapt): the store gives the entries out again, and they must not begin again."""
+    gate = asyncio.Event()
+    made, wrap = troubled()
+    async with subscribers(1) as (one,), rig(tmp_path, wrap=wrap) as engine:
+        engine.trigger("one", one.url, ordered=True, paused=True)
+        await engine.start()
+        await engine.append(*(keyed(number, "k") for number in range(3)))
+        await engine.drained()
+        made[-1].held["settle"] = gate
+        engine.trigger("one", one.url, ordered=True)
+        await engine.apply()
+        await one.got(1)
+        await eventually(lambda: not engine.lane("one").running)
+        del engine.triggers["one"]
+        await engine.apply()
+        engine.leap = 1000.0
+        engine.trigger("one", one.url, ordered=True)
+        claims = made[-1].calls["claim"]
+        await engine.apply()
+        await eventually(lambda: made[-1].calls["claim"] > claims)
+        gate.set()
+        await one.got(3)
+        await engine.idle()
+    assert by_key(one) == {"k": [0, 1, 2]}
+    assert one.ids() == {"0": 1, "1": 1, "2": 1}, "none came twice"
